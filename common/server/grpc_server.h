@@ -1,8 +1,8 @@
 #ifndef COMMON_SERVER_GRPC_SERVER_H_
 #define COMMON_SERVER_GRPC_SERVER_H_
 
-// A gRPC server as every program here runs it: health (grpc.health.v1), reflection, keepalive, message limits, and a
-// drain in the order that balancers need.
+// A gRPC server as every program here runs it: health (grpc.health.v1), reflection, keepalive,
+// message limits, and a drain in the order that balancers need.
 
 #include <grpcpp/server.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -20,25 +20,30 @@ namespace contree {
 inline constexpr int kMaxGrpcMessageBytes = 64 * 1024 * 1024;
 
 struct GrpcServerOptions {
-  // "HOST:PORT"; port 0: a free one. Empty: reachable in-process only. Without authentication only loopback is
-  // accepted.
+  // "HOST:PORT"; port 0: a free one. Empty: reachable in-process only. Without authentication only
+  // loopback is accepted.
   std::string listen;
+  // Full names of the services ("contree.v1.ContreeService") for which health answers SERVING
+  // besides "".
+  std::vector<std::string> health_names = {};
 };
 
 // Thread-safe.
 class GrpcServer {
  public:
-  // Serves `services`, which must outlive it. Health reports SERVING for "" and for each service by its full name.
-  // InvalidArgument: listen is no HOST:PORT. PermissionDenied: not loopback. Unavailable: it cannot be bound.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
-                                                           const std::vector<grpc::Service*>& services);
+  // Serves `services`, which must outlive it. Health answers SERVING from the start.
+  // InvalidArgument: listen is no HOST:PORT. PermissionDenied: not loopback. Unavailable: it cannot
+  // be bound.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
+      const GrpcServerOptions& options, const std::vector<grpc::Service*>& services);
   ~GrpcServer();  // drains with no grace
 
   // "127.0.0.1:41234"; empty without `listen`.
   const std::string& address() const { return address_; }
   std::shared_ptr<grpc::Channel> InProcessChannel();
 
-  // NOT_SERVING, then no new calls, then running calls get `grace` to end before they are cancelled. Idempotent.
+  // NOT_SERVING, then no new calls, then running calls get `grace` to end before they are
+  // cancelled. Idempotent.
   void Drain(absl::Duration grace);
 
  private:
