@@ -44,7 +44,8 @@ std::string DefaultStateDirectory() {
 absl::StatusOr<std::string> MakePrivateDirectory(absl::string_view path) {
   if (path.empty()) return absl::InvalidArgumentError("the path of a directory is empty");
   std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(std::string(path), error).lexically_normal();
+  const std::filesystem::path absolute =
+      std::filesystem::absolute(std::string(path), error).lexically_normal();
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("absolute path of ", path));
   std::filesystem::path made;
   for (const auto& part : absolute) {
@@ -59,10 +60,12 @@ absl::StatusOr<std::string> MakePrivateDirectory(absl::string_view path) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", made.string()));
   }
   if (!S_ISDIR(info.st_mode)) {
-    return absl::FailedPreconditionError(absl::StrCat(made.string(), " is in the way: it is not a directory"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(made.string(), " is in the way: it is not a directory"));
   }
   if ((info.st_mode & 0077) != 0 && chmod(made.c_str(), 0700) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", made.string(), " private (chmod 0700)"));
+    return absl::ErrnoToStatus(
+        errno, absl::StrCat("cannot make ", made.string(), " private (chmod 0700)"));
   }
   return made.string();
 }
@@ -80,7 +83,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
     }
     if (got == 0) return content;
     if (content.size() + static_cast<size_t>(got) > max_bytes) {
-      return absl::ResourceExhaustedError(absl::StrCat(path, " is larger than ", max_bytes, " bytes"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path, " is larger than ", max_bytes, " bytes"));
     }
     content.append(buffer, static_cast<size_t>(got));
   }
@@ -89,9 +93,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
 absl::Status WritePrivateFile(const std::string& path, absl::string_view content) {
   std::string temporary = absl::StrCat(path, ".XXXXXX");
   const UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));  // 0600
-  if (!fd.is_open()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot make a file beside ", path));
+  if (!fd.is_open())
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make a file beside ", path));
   absl::Status status = WriteAll(fd.get(), content, temporary);
-  if (status.ok() && fsync(fd.get()) != 0) status = absl::ErrnoToStatus(errno, absl::StrCat("fsync ", temporary));
+  if (status.ok() && fsync(fd.get()) != 0)
+    status = absl::ErrnoToStatus(errno, absl::StrCat("fsync ", temporary));
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
     status = absl::ErrnoToStatus(errno, absl::StrCat("rename ", temporary, " to ", path));
   }

@@ -14,9 +14,9 @@ namespace contree {
 // $XDG_STATE_HOME/contree-mcp, else $HOME/.local/state/contree-mcp, else /var/lib/contree-mcp.
 std::string DefaultStateDirectory();
 
-// Makes `path` and its missing parents, 0700, and tightens an existing one of ours to 0700. Returns the absolute path.
-// InvalidArgument: empty path. FailedPrecondition: something in the way is no directory. PermissionDenied and others:
-// what the system said.
+// Makes `path` and its missing parents, 0700, and tightens an existing one of ours to 0700. Returns
+// the absolute path. InvalidArgument: empty path. FailedPrecondition: something in the way is no
+// directory. PermissionDenied and others: what the system said.
 absl::StatusOr<std::string> MakePrivateDirectory(absl::string_view path);
 
 // The whole content. NotFound: no such file. ResourceExhausted: more than max_bytes.

@@ -36,7 +36,8 @@ TEST(StateDirectoryTest, RefusesAFileInTheWay) {
   ASSERT_OK(WritePrivateFile(temp.File("file"), "x"));
   EXPECT_THAT(MakePrivateDirectory(temp.File("file")),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("not a directory")));
-  EXPECT_THAT(MakePrivateDirectory(""), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty")));
+  EXPECT_THAT(MakePrivateDirectory(""),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty")));
 }
 
 TEST(StateDirectoryTest, WritesPrivateFilesThatReadBackWhole) {
@@ -47,8 +48,10 @@ TEST(StateDirectoryTest, WritesPrivateFilesThatReadBackWhole) {
   EXPECT_EQ(ModeOf(path), 0600u);
   ASSERT_OK_AND_ASSIGN(const std::string content, ReadFile(path, 6));
   EXPECT_EQ(content, std::string("sec\0nd", 6));
-  EXPECT_THAT(ReadFile(path, 5), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("5 bytes")));
-  EXPECT_THAT(ReadFile(temp.File("none"), 5), StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+  EXPECT_THAT(ReadFile(path, 5),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("5 bytes")));
+  EXPECT_THAT(ReadFile(temp.File("none"), 5),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ std::optional<std::string> HttpResponse::Header(absl::string_view name) const {
   return std::nullopt;
 }
 
-absl::StatusOr<HttpResponse> SendHttp(HttpClient& client, const HttpRequest& request, const CallContext& context,
-                                      size_t max_body_bytes) {
+absl::StatusOr<HttpResponse> SendHttp(HttpClient& client, const HttpRequest& request,
+                                      const CallContext& context, size_t max_body_bytes) {
   HttpResponse response;
   std::string body;
   const absl::Status status = client.Exchange(
@@ -30,9 +30,10 @@ absl::StatusOr<HttpResponse> SendHttp(HttpClient& client, const HttpRequest& req
                        .on_data =
                            [&](absl::string_view bytes) {
                              if (body.size() + bytes.size() > max_body_bytes) {
-                               return absl::ResourceExhaustedError(absl::StrCat(
-                                   "the answer to ", request.method, " ", request.target.substr(0, request.target.find('?')),
-                                   " is larger than ", max_body_bytes, " bytes"));
+                               return absl::ResourceExhaustedError(
+                                   absl::StrCat("the answer to ", request.method, " ",
+                                                request.target.substr(0, request.target.find('?')),
+                                                " is larger than ", max_body_bytes, " bytes"));
                              }
                              body.append(bytes.data(), bytes.size());
                              return absl::OkStatus();
@@ -56,8 +57,8 @@ std::string PercentEncode(absl::string_view text) {
   std::string encoded;
   encoded.reserve(text.size());
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-                       c == '.' || c == '~';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
     if (plain) {
       encoded.push_back(c);
     } else {

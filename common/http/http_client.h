@@ -1,8 +1,8 @@
 #ifndef COMMON_HTTP_HTTP_CLIENT_H_
 #define COMMON_HTTP_HTTP_CLIENT_H_
 
-// HTTP/1.1 exchanges with one base URL. Redirects are never followed: a 3xx comes back as it is, so credentials cannot
-// travel to another host.
+// HTTP/1.1 exchanges with one base URL. Redirects are never followed: a 3xx comes back as it is, so
+// credentials cannot travel to another host.
 
 #include <cstddef>
 #include <functional>
@@ -23,7 +23,8 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string target;  // begins with '/', percent-encoded, query included; goes behind the base URL's own path
+  std::string target;  // begins with '/', percent-encoded, query included; goes behind the base
+                       // URL's own path
   HttpHeaders headers;
   std::string body;
   std::string content_type;  // of the body; empty: no body
@@ -42,7 +43,8 @@ struct HttpResponse {
 struct HttpResponseSink {
   // Called once, before any data. An error ends the exchange and is returned from it.
   std::function<absl::Status(const HttpResponse& head)> on_head;
-  // Called with each piece as it arrives, decoded. An error ends the exchange and is returned from it.
+  // Called with each piece as it arrives, decoded. An error ends the exchange and is returned from
+  // it.
   std::function<absl::Status(absl::string_view bytes)> on_data;
 };
 
@@ -50,24 +52,27 @@ class HttpClient {
  public:
   virtual ~HttpClient() = default;
 
-  // One exchange, the whole of it before context.deadline; ends promptly when context.stop is requested. Any HTTP
-  // status is a success here. Thread-safe.
-  // Unavailable: no connection, or it broke (see NothingWasSent). DeadlineExceeded. Cancelled: stop was requested.
-  // Unauthenticated: the server's certificate does not verify. Otherwise the sink's own error.
+  // One exchange, the whole of it before context.deadline; ends promptly when context.stop is
+  // requested. Any HTTP status is a success here. Thread-safe. Unavailable: no connection, or it
+  // broke (see NothingWasSent). DeadlineExceeded. Cancelled: stop was requested. Unauthenticated:
+  // the server's certificate does not verify. Otherwise the sink's own error.
   virtual absl::Status Exchange(const HttpRequest& request, const CallContext& context,
                                 const HttpResponseSink& sink) = 0;
 };
 
-// An exchange whose answer is held in memory. ResourceExhausted: the (decoded) body is larger than max_body_bytes.
-absl::StatusOr<HttpResponse> SendHttp(HttpClient& client, const HttpRequest& request, const CallContext& context,
-                                      size_t max_body_bytes);
+// An exchange whose answer is held in memory. ResourceExhausted: the (decoded) body is larger than
+// max_body_bytes.
+absl::StatusOr<HttpResponse> SendHttp(HttpClient& client, const HttpRequest& request,
+                                      const CallContext& context, size_t max_body_bytes);
 
-// Whether an Unavailable error came before any byte of the request left, so that even a POST may be sent again.
+// Whether an Unavailable error came before any byte of the request left, so that even a POST may be
+// sent again.
 bool NothingWasSent(const absl::Status& status);
 // For implementations of HttpClient: marks an Unavailable error as such.
 absl::Status WithNothingWasSent(absl::Status status);
 
-// Percent-encoding of one query name, query value or path segment: everything but RFC 3986's unreserved characters.
+// Percent-encoding of one query name, query value or path segment: everything but RFC 3986's
+// unreserved characters.
 std::string PercentEncode(absl::string_view text);
 
 }  // namespace contree

@@ -1,10 +1,11 @@
 #ifndef COMMON_HTTP_HTTP_SERVER_H_
 #define COMMON_HTTP_HTTP_SERVER_H_
 
-// An HTTP/1.1 server over cpp-httplib that closes what that library leaves open: bodies are bounded however they are
-// framed, REMOTE_ADDR cannot be forged by a header, an exception's text never reaches a client, a connection whose
-// request body was not read is closed instead of parsing the rest as the next request, and connections beyond the
-// thread bound are answered 503 instead of waiting.
+// An HTTP/1.1 server over cpp-httplib that closes what that library leaves open: bodies are bounded
+// however they are framed, REMOTE_ADDR cannot be forged by a header, an exception's text never
+// reaches a client, a connection whose request body was not read is closed instead of parsing the
+// rest as the next request, and connections beyond the thread bound are answered 503 instead of
+// waiting.
 
 #include <cstddef>
 #include <functional>
@@ -25,31 +26,36 @@ namespace contree {
 // The open end of a streamed answer. Used by one thread: the one that runs the producer.
 class HttpResponseStream {
  public:
-  // Sends bytes at once (a chunk, flushed). False: the client went away or the server stops; produce no more.
+  // Sends bytes at once (a chunk, flushed). False: the client went away or the server stops;
+  // produce no more.
   virtual bool Write(absl::string_view bytes) = 0;
-  // Whether anybody still reads; cheap enough to ask before waiting and after each wait of some 100 ms.
+  // Whether anybody still reads; cheap enough to ask before waiting and after each wait of some 100
+  // ms.
   virtual bool IsOpen() = 0;
 
  protected:
   ~HttpResponseStream() = default;
 };
 
-// One request and its answer; lives as long as the handler's call. Used by the handler's thread only.
+// One request and its answer; lives as long as the handler's call. Used by the handler's thread
+// only.
 class HttpExchange {
  public:
-  virtual const std::string& method() const = 0;  // upper case
-  virtual const std::string& path() const = 0;    // percent-decoded, without the query
+  virtual const std::string& method() const = 0;          // upper case
+  virtual const std::string& path() const = 0;            // percent-decoded, without the query
   virtual const std::string& remote_address() const = 0;  // of the socket, whatever headers say
-  // The first value of a query parameter or header (names of headers in any case); nullopt where absent. A parameter
-  // without a value ("?text" or "?text=") has the value "".
+  // The first value of a query parameter or header (names of headers in any case); nullopt where
+  // absent. A parameter without a value ("?text" or "?text=") has the value "".
   virtual std::optional<std::string> Query(const std::string& name) const = 0;
   virtual std::vector<std::string> QueryAll(const std::string& name) const = 0;
   virtual std::optional<std::string> Header(const std::string& name) const = 0;
 
-  // Reads the body, at most once. ResourceExhausted: larger than max_bytes (answer 413; what was not read closes the
-  // connection). Aborted: the client stopped sending. The sink's own error ends the reading and is returned.
+  // Reads the body, at most once. ResourceExhausted: larger than max_bytes (answer 413; what was
+  // not read closes the connection). Aborted: the client stopped sending. The sink's own error ends
+  // the reading and is returned.
   virtual absl::StatusOr<std::string> ReadBody(size_t max_bytes) = 0;
-  virtual absl::Status ReadBody(size_t max_bytes, absl::FunctionRef<absl::Status(absl::string_view)> sink) = 0;
+  virtual absl::Status ReadBody(size_t max_bytes,
+                                absl::FunctionRef<absl::Status(absl::string_view)> sink) = 0;
 
   // The answer: one of these three, once. Headers come before. No answer at all becomes a 500.
   virtual void SetHeader(const std::string& name, const std::string& value) = 0;
@@ -76,14 +82,17 @@ struct HttpServerOptions {
 // Thread-safe. The handler runs on many threads at once.
 class HttpServer {
  public:
-  // Listens and serves until Stop. Unavailable: the address cannot be bound (the message says why and what to do).
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options, HttpHandler handler);
+  // Listens and serves until Stop. Unavailable: the address cannot be bound (the message says why
+  // and what to do).
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options,
+                                                           HttpHandler handler);
   virtual ~HttpServer() = default;  // stops
 
   virtual int port() const = 0;
   // "http://127.0.0.1:41234"
   virtual std::string url() const = 0;
-  // Takes no new connections, tells streams to end (IsOpen becomes false), waits for running handlers. Idempotent.
+  // Takes no new connections, tells streams to end (IsOpen becomes false), waits for running
+  // handlers. Idempotent.
   virtual void Stop() = 0;
 };
 

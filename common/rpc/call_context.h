@@ -1,8 +1,9 @@
 #ifndef COMMON_RPC_CALL_CONTEXT_H_
 #define COMMON_RPC_CALL_CONTEXT_H_
 
-// What one request carries through the house: until when, for whom, under which id, and whether anybody still waits.
-// It is made at the edge (the MCP transport or a gRPC handler) and handed down by reference.
+// What one request carries through the house: until when, for whom, under which id, and whether
+// anybody still waits. It is made at the edge (the MCP transport or a gRPC handler) and handed down
+// by reference.
 
 #include <stop_token>
 #include <string>
@@ -17,8 +18,9 @@ inline constexpr char kLocalTenant[] = "local";
 struct CallContext {
   absl::Time deadline = absl::InfiniteFuture();
   std::string tenant = kLocalTenant;
-  std::string request_id;   // travels to the upstream call and into every log line; never empty past the edge
-  std::stop_token stop;     // requested when the caller went away or cancelled: stop waiting promptly
+  std::string request_id;  // travels to the upstream call and into every log line; never empty past
+                           // the edge
+  std::stop_token stop;  // requested when the caller went away or cancelled: stop waiting promptly
 };
 
 // A context whose request id is new.

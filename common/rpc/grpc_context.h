@@ -12,8 +12,8 @@
 
 namespace contree {
 
-// A client context with the deadline and metadata of `context`, cancelled when context.stop is requested. It must
-// outlive the call; `context` need not.
+// A client context with the deadline and metadata of `context`, cancelled when context.stop is
+// requested. It must outlive the call; `context` need not.
 class OutgoingCall {
  public:
   explicit OutgoingCall(const CallContext& context);
@@ -28,8 +28,8 @@ class OutgoingCall {
   std::stop_callback<Cancel> on_stop_;
 };
 
-// What an arriving call says of itself; a missing request id is made. `stop` stays empty: a synchronous handler asks
-// IsCancelled, a reactor has OnCancel.
+// What an arriving call says of itself; a missing request id is made. `stop` stays empty: a
+// synchronous handler asks IsCancelled, a reactor has OnCancel.
 CallContext IncomingCall(const grpc::ServerContextBase& server_context);
 
 }  // namespace contree

@@ -60,7 +60,8 @@ class StatementRow final : public Row {
   absl::string_view Text(int column) const override {
     const SQLite::Column value = statement_.getColumn(column);
     const void* bytes = value.getBlob();  // for text: its bytes, also with NULs inside
-    return {static_cast<const char*>(bytes), static_cast<size_t>(bytes == nullptr ? 0 : value.getBytes())};
+    return {static_cast<const char*>(bytes),
+            static_cast<size_t>(bytes == nullptr ? 0 : value.getBytes())};
   }
 
  private:
@@ -74,7 +75,8 @@ class PreparingConnection final : public Connection {
 
   SQLite::Database& database() { return database_; }
 
-  absl::StatusOr<int64_t> Execute(absl::string_view sql, std::initializer_list<Value> parameters) override {
+  absl::StatusOr<int64_t> Execute(absl::string_view sql,
+                                  std::initializer_list<Value> parameters) override {
     RETURN_IF_ERROR(Query(sql, parameters, [](const Row&) {}));
     return sqlite3_changes(database_.getHandle());
   }
@@ -95,7 +97,8 @@ class PreparingConnection final : public Connection {
   }
 
  private:
-  // Leaves a cached statement without locks or references to the caller's values, also after an error.
+  // Leaves a cached statement without locks or references to the caller's values, also after an
+  // error.
   class Rewind {
    public:
     explicit Rewind(SQLite::Statement& statement) : statement_(statement) {}
@@ -118,7 +121,8 @@ class PreparingConnection final : public Connection {
     auto found = statements_.find(sql);
     if (found == statements_.end()) {
       found = statements_
-                  .try_emplace(std::string(sql), std::make_unique<SQLite::Statement>(database_, std::string(sql)))
+                  .try_emplace(std::string(sql),
+                               std::make_unique<SQLite::Statement>(database_, std::string(sql)))
                   .first;
     }
     return *found->second;
@@ -132,8 +136,9 @@ class PreparingConnection final : public Connection {
     } else if (const auto* text = std::get_if<absl::string_view>(&value)) {
       statement.bind(index, std::string(*text));
     } else if (const auto* blob = std::get_if<Blob>(&value)) {
-      statement.bind(index, static_cast<const void*>(blob->bytes.data() == nullptr ? "" : blob->bytes.data()),
-                     static_cast<int>(blob->bytes.size()));
+      statement.bind(
+          index, static_cast<const void*>(blob->bytes.data() == nullptr ? "" : blob->bytes.data()),
+          static_cast<int>(blob->bytes.size()));
     } else {
       statement.bind(index);
     }
@@ -147,8 +152,9 @@ absl::StatusOr<std::unique_ptr<PreparingConnection>> Connect(const Options& opti
   try {
     auto connection = std::make_unique<PreparingConnection>(options.path);
     connection->database().exec("PRAGMA journal_mode=WAL");
-    connection->database().exec(options.durability == Durability::kFull ? "PRAGMA synchronous=FULL"
-                                                                        : "PRAGMA synchronous=NORMAL");
+    connection->database().exec(options.durability == Durability::kFull
+                                    ? "PRAGMA synchronous=FULL"
+                                    : "PRAGMA synchronous=NORMAL");
     connection->database().exec("PRAGMA foreign_keys=ON");
     connection->database().exec("PRAGMA trusted_schema=OFF");
     return connection;
@@ -175,9 +181,10 @@ absl::Status Migrate(const Options& options, SQLite::Database& database) {
     }
     const int version = database.execAndGet("PRAGMA user_version").getInt();
     if (version > newest) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(options.path, " was written by a newer version of this program (its schema is version ", version,
-                       ", this program knows up to ", newest, "): run that version, or name another --state-dir"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          options.path, " was written by a newer version of this program (its schema is version ",
+          version, ", this program knows up to ", newest,
+          "): run that version, or name another --state-dir"));
     }
     return absl::OkStatus();
   } catch (const SQLite::Exception& error) {
@@ -188,8 +195,10 @@ absl::Status Migrate(const Options& options, SQLite::Database& database) {
 // SQLite makes files by the umask; these hold other people's business.
 absl::Status MakePrivateFile(const std::string& path) {
   const UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.is_open()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open the database ", path));
-  if (fchmod(fd.get(), 0600) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("chmod 0600 ", path));
+  if (!fd.is_open())
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open the database ", path));
+  if (fchmod(fd.get(), 0600) != 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("chmod 0600 ", path));
   return absl::OkStatus();
 }
 
@@ -207,8 +216,11 @@ absl::Status SetAside(const std::string& path) {
 
 class PooledDatabase final : public Database {
  public:
-  PooledDatabase(std::unique_ptr<PreparingConnection> writer, std::vector<std::unique_ptr<PreparingConnection>> readers)
-      : writer_(std::move(writer)), shares_writer_(readers.empty()), idle_readers_(std::move(readers)) {}
+  PooledDatabase(std::unique_ptr<PreparingConnection> writer,
+                 std::vector<std::unique_ptr<PreparingConnection>> readers)
+      : writer_(std::move(writer)),
+        shares_writer_(readers.empty()),
+        idle_readers_(std::move(readers)) {}
 
   absl::Status Write(absl::FunctionRef<absl::Status(Connection&)> body) override {
     absl::MutexLock lock(&writer_mutex_);
@@ -241,7 +253,9 @@ class PooledDatabase final : public Database {
   }
 
  private:
-  bool HasIdleReader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) { return !idle_readers_.empty(); }
+  bool HasIdleReader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) {
+    return !idle_readers_.empty();
+  }
 
   // Serialises writers of this process, so that they queue fairly instead of polling SQLite's lock.
   absl::Mutex writer_mutex_;
@@ -273,8 +287,10 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
     RETURN_IF_ERROR(SetAside(options.path));
     return OpenOnce(options);
   }
-  return Annotate(database.status(), absl::StrCat(options.path, " is damaged: stop this program, restore the file from a "
-                                                                "backup or move it away to start empty, then start again"));
+  return Annotate(database.status(),
+                  absl::StrCat(options.path,
+                               " is damaged: stop this program, restore the file from a "
+                               "backup or move it away to start empty, then start again"));
 }
 
 }  // namespace contree::sqlite

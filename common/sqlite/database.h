@@ -1,10 +1,12 @@
 #ifndef COMMON_SQLITE_DATABASE_H_
 #define COMMON_SQLITE_DATABASE_H_
 
-// SQLite as this project uses it: WAL, one writer connection, a pool of readers, append-only migrations counted in
-// PRAGMA user_version. A store class owns one Database and keeps all SQL to itself.
+// SQLite as this project uses it: WAL, one writer connection, a pool of readers, append-only
+// migrations counted in PRAGMA user_version. A store class owns one Database and keeps all SQL to
+// itself.
 //
-// Thread-safe. Connection, Row and the values that they give belong to the call that hands them out.
+// Thread-safe. Connection, Row and the values that they give belong to the call that hands them
+// out.
 
 #include <cstdint>
 #include <initializer_list>
@@ -46,9 +48,10 @@ class Connection {
   virtual ~Connection() = default;
 
   // Runs one statement with its `?` parameters and no rows. Returns how many rows it changed.
-  // AlreadyExists: a uniqueness constraint. FailedPrecondition: another constraint. Internal: wrong SQL.
-  // Unavailable: the database stayed locked by another process. DataLoss: the file is damaged.
-  virtual absl::StatusOr<int64_t> Execute(absl::string_view sql, std::initializer_list<Value> parameters = {}) = 0;
+  // AlreadyExists: a uniqueness constraint. FailedPrecondition: another constraint. Internal: wrong
+  // SQL. Unavailable: the database stayed locked by another process. DataLoss: the file is damaged.
+  virtual absl::StatusOr<int64_t> Execute(absl::string_view sql,
+                                          std::initializer_list<Value> parameters = {}) = 0;
 
   // Runs one query and hands each row to `each`. Same errors.
   virtual absl::Status Query(absl::string_view sql, std::initializer_list<Value> parameters,
@@ -61,13 +64,14 @@ enum class Durability {
 };
 
 enum class OnCorruption {
-  kRefuse,      // the store is not a cache: stop and say how to restore it
-  kSetAside,    // the store is a cache: rename it to FILE.corrupt-N and start empty
+  kRefuse,    // the store is not a cache: stop and say how to restore it
+  kSetAside,  // the store is a cache: rename it to FILE.corrupt-N and start empty
 };
 
 struct Options {
-  std::string path;                         // ":memory:" is for tests: one connection for everything
-  absl::Span<const absl::string_view> migrations;  // number i brings version i to i + 1; never edited, only appended
+  std::string path;  // ":memory:" is for tests: one connection for everything
+  absl::Span<const absl::string_view>
+      migrations;  // number i brings version i to i + 1; never edited, only appended
   Durability durability = Durability::kNormal;
   OnCorruption on_corruption = OnCorruption::kRefuse;
   int readers = 4;
@@ -80,11 +84,12 @@ class Database {
   static absl::StatusOr<std::unique_ptr<Database>> Open(const Options& options);
   virtual ~Database() = default;
 
-  // Runs `body` in one write transaction, alone among writers: committed if it returns OK, else rolled back and the
-  // error returned. `body` must not call the Database again.
+  // Runs `body` in one write transaction, alone among writers: committed if it returns OK, else
+  // rolled back and the error returned. `body` must not call the Database again.
   virtual absl::Status Write(absl::FunctionRef<absl::Status(Connection&)> body) = 0;
 
-  // Runs `body` on a reader of the pool, waiting for one if all are busy. It sees one snapshot per query.
+  // Runs `body` on a reader of the pool, waiting for one if all are busy. It sees one snapshot per
+  // query.
   virtual absl::Status Read(absl::FunctionRef<absl::Status(Connection&)> body) = 0;
 };
 

@@ -16,7 +16,8 @@ using testing::HasSubstr;
 
 constexpr absl::string_view kMigrations[] = {
     "CREATE TABLE note (name TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL)",
-    "ALTER TABLE note ADD COLUMN size INTEGER NOT NULL DEFAULT 0; UPDATE note SET size = length(body)",
+    "ALTER TABLE note ADD COLUMN size INTEGER NOT NULL DEFAULT 0; UPDATE note SET size = "
+    "length(body)",
 };
 
 Options OptionsFor(const std::string& path, size_t version = 2) {
@@ -28,7 +29,8 @@ Options OptionsFor(const std::string& path, size_t version = 2) {
 
 absl::Status Insert(Database& database, absl::string_view name, absl::string_view body) {
   return database.Write([&](Connection& connection) {
-    return connection.Execute("INSERT INTO note (name, body) VALUES (?, ?)", {name, Blob{body}}).status();
+    return connection.Execute("INSERT INTO note (name, body) VALUES (?, ?)", {name, Blob{body}})
+        .status();
   });
 }
 
@@ -51,7 +53,8 @@ TEST(DatabaseTest, KeepsBytesWholeAcrossAReopen) {
   ASSERT_OK_AND_ASSIGN(auto database, Database::Open(OptionsFor(temp.File("db"))));
   std::string read;
   ASSERT_OK(database->Read([&](Connection& connection) {
-    return connection.Query("SELECT body FROM note WHERE name = ?", {"x"}, [&](const Row& row) { read = row.String(0); });
+    return connection.Query("SELECT body FROM note WHERE name = ?", {"x"},
+                            [&](const Row& row) { read = row.String(0); });
   }));
   EXPECT_EQ(read, body);
 }
@@ -76,7 +79,8 @@ TEST(DatabaseTest, MigratesAnOlderFileWithItsData) {
   ASSERT_OK_AND_ASSIGN(auto database, Database::Open(OptionsFor(temp.File("db"), 2)));
   int64_t size = 0;
   ASSERT_OK(database->Read([&](Connection& connection) {
-    return connection.Query("SELECT size FROM note", {}, [&](const Row& row) { size = row.Int(0); });
+    return connection.Query("SELECT size FROM note", {},
+                            [&](const Row& row) { size = row.Int(0); });
   }));
   EXPECT_EQ(size, 4);
 }
@@ -101,9 +105,11 @@ TEST(DatabaseTest, RollsBackWhatFails) {
 TEST(DatabaseTest, NamesTheKindOfError) {
   ASSERT_OK_AND_ASSIGN(auto database, Database::Open(OptionsFor(":memory:")));
   ASSERT_OK(Insert(*database, "x", "y"));
-  EXPECT_THAT(Insert(*database, "x", "z"), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("UNIQUE")));
-  EXPECT_THAT(database->Read([](Connection& connection) { return connection.Execute("SELEC").status(); }),
-              StatusIs(absl::StatusCode::kInternal, HasSubstr("syntax")));
+  EXPECT_THAT(Insert(*database, "x", "z"),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("UNIQUE")));
+  EXPECT_THAT(
+      database->Read([](Connection& connection) { return connection.Execute("SELEC").status(); }),
+      StatusIs(absl::StatusCode::kInternal, HasSubstr("syntax")));
   // The cached statement of the failed insert is usable again.
   EXPECT_OK(Insert(*database, "y", "z"));
   EXPECT_THAT(Names(*database), ElementsAre("x", "y"));
@@ -111,8 +117,9 @@ TEST(DatabaseTest, NamesTheKindOfError) {
 
 TEST(DatabaseTest, SetsADamagedCacheAsideAndStartsEmpty) {
   TempDirectory temp;
-  std::ofstream(temp.File("db")) << "this is no database, whatever its name says, and longer than a header of 100 bytes, "
-                                    "which SQLite looks at first";
+  std::ofstream(temp.File("db"))
+      << "this is no database, whatever its name says, and longer than a header of 100 bytes, "
+         "which SQLite looks at first";
   EXPECT_THAT(Database::Open(OptionsFor(temp.File("db"))),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("restore the file from a backup")));
   Options options = OptionsFor(temp.File("db"));

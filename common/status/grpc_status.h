@@ -1,7 +1,8 @@
 #ifndef COMMON_STATUS_GRPC_STATUS_H_
 #define COMMON_STATUS_GRPC_STATUS_H_
 
-// The one place where absl::Status crosses a gRPC edge. Codes carry over by number; the text carries over whole.
+// The one place where absl::Status crosses a gRPC edge. Codes carry over by number; the text
+// carries over whole.
 
 #include <grpcpp/support/status.h>
 

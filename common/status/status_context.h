@@ -11,7 +11,6 @@ namespace contree {
 // "context: message", with the code kept. OK stays OK.
 absl::Status Annotate(const absl::Status& status, absl::string_view context);
 
-
 }  // namespace contree
 
 #endif  // COMMON_STATUS_STATUS_CONTEXT_H_

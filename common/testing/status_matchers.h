@@ -1,7 +1,8 @@
 #ifndef COMMON_TESTING_STATUS_MATCHERS_H_
 #define COMMON_TESTING_STATUS_MATCHERS_H_
 
-// GoogleTest matchers and assertions for absl::Status and absl::StatusOr<T>, which Debian's Abseil does not have.
+// GoogleTest matchers and assertions for absl::Status and absl::StatusOr<T>, which Debian's Abseil
+// does not have.
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,7 +26,8 @@ MATCHER(IsOk, negation ? "is an error" : "is OK") {
 MATCHER_P2(StatusIs, code, message, "") {
   *result_listener << GetStatus(arg).ToString();
   return GetStatus(arg).code() == code &&
-         testing::ExplainMatchResult(message, std::string(GetStatus(arg).message()), result_listener);
+         testing::ExplainMatchResult(message, std::string(GetStatus(arg).message()),
+                                     result_listener);
 }
 
 }  // namespace contree

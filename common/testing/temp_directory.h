@@ -1,8 +1,8 @@
 #ifndef COMMON_TESTING_TEMP_DIRECTORY_H_
 #define COMMON_TESTING_TEMP_DIRECTORY_H_
 
-// A directory of a test's own under /tmp, removed with all in it at the end. (TEST_TMPDIR is too long for the path
-// of a unix socket.)
+// A directory of a test's own under /tmp, removed with all in it at the end. (TEST_TMPDIR is too
+// long for the path of a unix socket.)
 
 #include <string>
 

@@ -1,7 +1,8 @@
 #ifndef COMMON_UUID_UUID_H_
 #define COMMON_UUID_UUID_H_
 
-// UUIDs in their canonical lower-case text form (RFC 9562), the only form that the ConTree API knows. Thread-safe.
+// UUIDs in their canonical lower-case text form (RFC 9562), the only form that the ConTree API
+// knows. Thread-safe.
 
 #include <string>
 
@@ -13,7 +14,8 @@ namespace contree {
 // Random (version 4), from the kernel's random source: it cannot be guessed.
 std::string NewUuidV4();
 
-// Time-ordered (version 7): the text form of a later millisecond sorts after that of an earlier one.
+// Time-ordered (version 7): the text form of a later millisecond sorts after that of an earlier
+// one.
 std::string NewUuidV7(absl::Time now);
 
 // Whether `text` is 8-4-4-4-12 lower-case hexadecimal digits, of any version.
