@@ -1,9 +1,7 @@
 #include "common/server/grpc_server.h"
 
 #include <grpcpp/grpcpp.h>
-#include <signal.h>
 
-#include "common/server/termination.h"
 #include "common/testing/status_matchers.h"
 #include "contree/sync/v1/sync_service.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -63,12 +61,6 @@ TEST(GrpcServerTest, RefusesWhatItCannotOrMayNotListenOn) {
   ASSERT_OK_AND_ASSIGN(auto first, GrpcServer::Start({.listen = "127.0.0.1:0"}, {&service}));
   EXPECT_THAT(GrpcServer::Start({.listen = first->address()}, {&service}),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr(first->address())));
-}
-
-TEST(TerminationTest, AProgramCanEndItself) {
-  BlockTerminationSignals();
-  RequestTermination();
-  EXPECT_EQ(WaitForTermination(), SIGTERM);
 }
 
 }  // namespace
