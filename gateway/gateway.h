@@ -1,0 +1,79 @@
+#ifndef GATEWAY_GATEWAY_H_
+#define GATEWAY_GATEWAY_H_
+
+// The MCP gateway as a part of a program: MCP on one side, gRPC to the services on the other. The
+// gateway's own main and the one-process contree-mcp both use it.
+//
+// Thread-safe. A Gateway keeps nothing that another one would miss; it must outlive its
+// HttpEndpoints.
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace grpc {
+class Channel;
+}  // namespace grpc
+
+namespace contree::gateway {
+
+class McpServer;
+
+// Channels to the services, in-process or not. Shared with the caller.
+struct ServiceChannels {
+  std::shared_ptr<grpc::Channel> contree_service;  // required
+};
+
+struct StdioOptions {
+  int input_fd = 0;   // read until its end
+  int output_fd = 1;  // nothing but protocol is written to it
+};
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";  // loopback only, as long as there is no authentication
+  int port = 9452;                 // 0: a free one
+  // Host names, without a port, that the headers Host and Origin may have besides those of
+  // loopback.
+  std::vector<std::string> allowed_hosts;
+};
+
+// MCP over Streamable HTTP at POST /mcp, and /healthz. Stops when destroyed.
+class HttpEndpoint {
+ public:
+  virtual ~HttpEndpoint() = default;
+  virtual int port() const = 0;
+  virtual std::string url() const = 0;  // "http://127.0.0.1:9452/mcp"
+  // Takes no new requests, tells waiting ones to stop waiting (their operations go on) and returns
+  // when they have. Idempotent.
+  virtual void Stop() = 0;
+};
+
+class Gateway {
+ public:
+  // InvalidArgument: a channel is missing.
+  static absl::StatusOr<std::unique_ptr<Gateway>> Create(const ServiceChannels& channels);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  // Speaks MCP, one message a line, until the input ends or `stop` is requested; then lets running
+  // calls end within about a second and tells the rest to stop waiting (their operations go on).
+  // Unavailable: reading or writing failed.
+  absl::Status RunStdio(const StdioOptions& options, std::stop_token stop);
+
+  // PermissionDenied: the host is not loopback. Unavailable: the address cannot be bound.
+  absl::StatusOr<std::unique_ptr<HttpEndpoint>> ServeHttp(const HttpOptions& options);
+
+ private:
+  explicit Gateway(std::unique_ptr<McpServer> server);
+
+  std::unique_ptr<McpServer> server_;
+};
+
+}  // namespace contree::gateway
+
+#endif  // GATEWAY_GATEWAY_H_
