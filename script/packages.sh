@@ -1,0 +1,39 @@
+# Sourced by the other scripts: what each of them needs from Debian, and how it gets there.
+# shellcheck disable=SC2034
+
+# What the build takes.
+BUILD_PACKAGES=(
+  bazel-bootstrap g++ pkg-config
+  libbenchmark-dev libbrotli-dev libcli11-dev libcpp-httplib-dev libgmock-dev libgrpc++-dev libprotobuf-dev libseccomp-dev
+  libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev libvalijson-dev libzstd-dev nlohmann-json3-dev
+  protobuf-compiler protobuf-compiler-grpc
+)
+# What the local backend runs commands with.
+RUN_PACKAGES=(bubblewrap busybox-static ca-certificates uidmap)
+# What script/format and script/lint call.
+LINT_PACKAGES=(clang clang-format clang-tidy shellcheck yamllint)
+
+# ensure_packages PACKAGE...: installs those that are missing, after saying which; touches nothing when all are there.
+ensure_packages() {
+  local package missing=()
+  for package in "$@"; do
+    if [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+      missing+=("$package")
+    fi
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    return 0
+  fi
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "Missing Debian packages: ${missing[*]}" >&2
+      echo "Install them as root (apt-get install ${missing[*]}), or install sudo and run this again." >&2
+      return 1
+    fi
+    as_root=(sudo)
+  fi
+  echo "Installing ${#missing[@]} Debian packages with apt-get: ${missing[*]}"
+  "${as_root[@]}" apt-get -qq update
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+}
