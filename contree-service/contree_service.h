@@ -1,0 +1,41 @@
+#ifndef CONTREE_SERVICE_CONTREE_SERVICE_H_
+#define CONTREE_SERVICE_CONTREE_SERVICE_H_
+
+// contree-service as a part: its store, the followers of its operations and its gRPC service,
+// without a server. Thread-safe. Whoever makes it runs grpc_service() in a server of his own and
+// stops in this order: drain the server, Stop(), destroy.
+
+#include <grpcpp/impl/codegen/service_type.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "contree-service/api_endpoint.h"
+
+namespace contree {
+
+struct ContreeServiceOptions {
+  // Where the store lies (contree.db), made 0700 if missing.
+  std::string state_dir;
+};
+
+class ContreeService {
+ public:
+  // Opens the store. `endpoints` must outlive the service; it is not asked before the first call.
+  // FailedPrecondition: a newer version wrote the store. DataLoss: the store is damaged.
+  // PermissionDenied and others: state_dir cannot be used.
+  static absl::StatusOr<std::unique_ptr<ContreeService>> Create(
+      const ContreeServiceOptions& options, ApiEndpointSource* endpoints);
+  virtual ~ContreeService() = default;  // stops
+
+  virtual grpc::Service* grpc_service() = 0;
+
+  // Ends every exchange with the platform and every watch (with UNAVAILABLE). Operations go on.
+  // Idempotent.
+  virtual void Stop() = 0;
+};
+
+}  // namespace contree
+
+#endif  // CONTREE_SERVICE_CONTREE_SERVICE_H_
