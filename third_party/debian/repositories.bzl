@@ -145,3 +145,8 @@ def debian_repositories():
         apt = "libzstd-dev",
         libraries = {"zstd": ["libzstd"]},
     )
+    debian_library(
+        name = "zlib",
+        apt = "zlib1g-dev",
+        libraries = {"zlib": ["zlib"]},
+    )
