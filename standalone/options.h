@@ -1,0 +1,66 @@
+#ifndef STANDALONE_OPTIONS_H_
+#define STANDALONE_OPTIONS_H_
+
+// What a person may set on contree-mcp, and where it comes from: flags, then the environment (CONTREE_MCP_*), then
+// ~/.config/contree/mcp.ini, then the active profile of the vendor's auth.ini. Names and defaults are those of the reference
+// server, so that an existing client configuration keeps working.
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace contree::standalone {
+
+enum class Command {
+  kServe,         // none: MCP on stdio or HTTP
+  kDemo,          // a scripted session, printed for people
+  kLocalBackend,  // what contree-mcp runs itself as, to serve the embedded backend
+};
+
+struct Options {
+  Command command = Command::kServe;
+  std::string mode = "stdio";  // or "http"
+  std::string http_listen = "127.0.0.1";
+  int http_port = 9452;     // 0: a free one
+  std::string grpc_listen;  // HOST:PORT of gRPC health, reflection and services; empty: none
+  std::string log_level = "warning";
+  std::string state_dir;
+
+  // The platform; an empty base URL means the embedded backend.
+  std::string url;
+  std::string token;
+  std::string project;
+  bool token_was_a_flag = false;  // then it could be seen by everybody on this machine
+
+  int ready_fd = -1;  // of kLocalBackend
+};
+
+
+// What reading the command line came to: options, or a text to print and an exit code (help, version, a mistake).
+struct ParsedCommandLine {
+  std::optional<Options> options;
+  std::string text;
+  int exit_code = 0;
+};
+
+// Reads flags, environment and files.
+ParsedCommandLine ParseCommandLine(int argc, const char* const* argv);
+
+// The credentials of a profile in the vendor's auth.ini (contree-http-api: [profile:NAME] with token, url, type and project;
+// the active one is CONTREE_PROFILE's, else [DEFAULT] profile's, else "default").
+struct Profile {
+  std::string url;
+  std::string token;
+  std::string project;
+};
+
+// nullopt: no file, or none of its profiles is the active one. InvalidArgument: the file or the profile makes no sense; the
+// message names the file and the key, never the token.
+absl::StatusOr<std::optional<Profile>> ReadActiveProfile(const std::string& auth_ini,
+                                                         const std::optional<std::string>& wanted_profile);
+
+}  // namespace contree::standalone
+
+#endif  // STANDALONE_OPTIONS_H_
