@@ -233,8 +233,8 @@ TEST(HttpServerTest, StreamSeesThatTheClientLeft) {
   absl::Notification seen;
   const auto server = StartServer([&](HttpExchange& exchange) {
     exchange.RespondStream(200, "text/plain", [&](HttpResponseStream& stream) {
-      EXPECT_TRUE(stream.Write("here\n"));
       EXPECT_TRUE(stream.IsOpen());
+      EXPECT_TRUE(stream.Write("here\n"));
       closed.WaitForNotification();
       EXPECT_FALSE(stream.IsOpen());
       EXPECT_FALSE(stream.Write("anybody?"));
