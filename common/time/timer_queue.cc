@@ -1,0 +1,56 @@
+#include "common/time/timer_queue.h"
+
+#include "absl/time/clock.h"
+
+namespace contree {
+
+TimerQueue::TimerQueue() : thread_([this] { Run(); }) {}
+
+TimerQueue::~TimerQueue() {
+  {
+    absl::MutexLock lock(&mutex_);
+    ends_ = true;
+    changed_.SignalAll();
+  }
+  thread_.join();
+}
+
+TimerQueue::Id TimerQueue::Add(absl::Time time, std::function<void()> callback) {
+  absl::MutexLock lock(&mutex_);
+  const Id id(time, next_++);
+  const auto added = timers_.emplace(id, std::move(callback)).first;
+  if (added == timers_.begin()) changed_.SignalAll();
+  return id;
+}
+
+bool TimerQueue::Cancel(const Id& id) {
+  absl::MutexLock lock(&mutex_);
+  if (timers_.erase(id) > 0) return true;
+  while (running_ == id.second) changed_.Wait(&mutex_);
+  return false;
+}
+
+void TimerQueue::Run() {
+  absl::MutexLock lock(&mutex_);
+  while (!ends_) {
+    if (timers_.empty()) {
+      changed_.Wait(&mutex_);
+      continue;
+    }
+    const auto first = timers_.begin();
+    if (first->first.first > absl::Now()) {
+      changed_.WaitWithDeadline(&mutex_, first->first.first);
+      continue;
+    }
+    const std::function<void()> callback = std::move(first->second);
+    running_ = first->first.second;
+    timers_.erase(first);
+    mutex_.Unlock();
+    callback();
+    mutex_.Lock();
+    running_ = 0;
+    changed_.SignalAll();
+  }
+}
+
+}  // namespace contree
