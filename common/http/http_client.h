@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/rpc/call_context.h"
 
 namespace contree {
@@ -23,17 +24,24 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string target;  // begins with '/', percent-encoded, query included; goes behind the base
-                       // URL's own path
-  HttpHeaders headers;
-  std::string body;
-  std::string content_type;  // of the body; empty: no body
+  // Begins with '/', percent-encoded, query included; goes behind the base URL's own path.
+  std::string target = "";
+  HttpHeaders headers = {};
+  std::string body = "";
+  std::string content_type = "";  // of the body; empty: no body
+  // A body that is not held in memory, instead of `body`: gives its next piece, an empty one at the
+  // end. An error ends the exchange and is returned from it.
+  std::function<absl::StatusOr<std::string>()> next_body_piece = nullptr;
+  // How many bytes next_body_piece gives in all; absent: unknown (the body is sent chunked).
+  std::optional<size_t> body_size = std::nullopt;
+  // A connection on which nothing arrives (or can be sent) for so long counts as broken.
+  absl::Duration max_silence = absl::InfiniteDuration();
 };
 
 struct HttpResponse {
   int status = 0;
-  HttpHeaders headers;
-  std::string body;  // decoded (gzip)
+  HttpHeaders headers = {};
+  std::string body = "";  // decoded (gzip)
 
   // The first value of a header, its name in any case.
   std::optional<std::string> Header(absl::string_view name) const;
@@ -42,10 +50,10 @@ struct HttpResponse {
 // Where a streamed answer goes.
 struct HttpResponseSink {
   // Called once, before any data. An error ends the exchange and is returned from it.
-  std::function<absl::Status(const HttpResponse& head)> on_head;
+  std::function<absl::Status(const HttpResponse& head)> on_head = nullptr;
   // Called with each piece as it arrives, decoded. An error ends the exchange and is returned from
   // it.
-  std::function<absl::Status(absl::string_view bytes)> on_data;
+  std::function<absl::Status(absl::string_view bytes)> on_data = nullptr;
 };
 
 class HttpClient {
