@@ -1,0 +1,117 @@
+#ifndef CONTREE_SERVICE_API_CONTREE_API_H_
+#define CONTREE_SERVICE_API_CONTREE_API_H_
+
+// The ConTree HTTP API, typed. Every call ends by context.deadline and promptly when context.stop
+// is requested.
+//
+// Every call may return Unauthenticated, PermissionDenied, ResourceExhausted, Unavailable,
+// DeadlineExceeded or Cancelled; other codes are named where they mean something. Images are named
+// by UUID here, except where a reference is said to do.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/http/http_client.h"
+#include "common/retry/retry_loop.h"
+#include "common/rpc/call_context.h"
+#include "common/time/clock.h"
+#include "contree-service/api/api_transport.h"
+#include "contree-service/api/operation_json.h"
+#include "contree-service/api_endpoint.h"
+#include "contree/v1/contree_service.pb.h"
+#include "contree/v1/image.pb.h"
+#include "contree/v1/operation.pb.h"
+
+namespace contree {
+
+// An operation as it is now.
+struct OperationSnapshot {
+  v1::Operation operation;
+  std::optional<absl::Duration> poll_after;  // when the platform would like to be asked again
+};
+
+// How one connection to an event stream ended.
+struct EventStreamEnd {
+  // OK: the platform closed the stream. Aborted: it says that the stream failed on its side.
+  // Otherwise as HTTP says.
+  absl::Status status;
+  // This platform has no event stream, at least not for this operation.
+  bool no_route = false;
+  // The platform has the operation, but not (or no longer) its events ready.
+  bool not_ready = false;
+  std::optional<absl::Duration> retry_after = std::nullopt;
+};
+
+// Thread-safe; cheap to copy.
+class ContreeApi {
+ public:
+  // `clock` must outlive it.
+  ContreeApi(std::shared_ptr<HttpClient> http, ApiEndpoint endpoint, Clock* clock,
+             const RetryPolicy& retry = {});
+
+  // What stored facts are keyed by.
+  const std::string& platform() const;
+  const std::string& base_url() const { return transport_->endpoint().base_url; }
+
+  // InvalidArgument: a parameter is out of the platform's range.
+  absl::StatusOr<std::vector<v1::Image>> ListImages(const v1::ListImagesRequest& query,
+                                                    const CallContext& context) const;
+  // NotFound.
+  absl::StatusOr<v1::Image> GetImage(absl::string_view uuid, const CallContext& context) const;
+  // The UUID that the tag points at now. NotFound.
+  absl::StatusOr<std::string> ResolveTag(absl::string_view tag, const CallContext& context) const;
+  // NotFound. InvalidArgument: not a tag to this platform.
+  absl::StatusOr<v1::Image> SetTag(absl::string_view uuid, absl::string_view tag,
+                                   const CallContext& context) const;
+  // Removes `tag`, or the image's tag where it is empty. NotFound: no such image, or it has no such
+  // tag.
+  absl::Status RemoveTag(absl::string_view uuid, absl::string_view tag,
+                         const CallContext& context) const;
+
+  // Returns the operation's id. `image` is a UUID or "tag:NAME". InvalidArgument, NotFound.
+  // Unknown: it may have started.
+  absl::StatusOr<std::string> StartInstance(const v1::RunInstanceRequest& request,
+                                            absl::string_view image,
+                                            const CallContext& context) const;
+
+  // NotFound.
+  absl::StatusOr<OperationSnapshot> GetOperation(absl::string_view id,
+                                                 const CallContext& context) const;
+  absl::StatusOr<std::vector<v1::Operation>> ListOperations(const v1::ListOperationsRequest& query,
+                                                            const CallContext& context) const;
+  // Asks for it; the operation ends later. NotFound. FailedPrecondition: it is final already.
+  absl::Status CancelOperation(absl::string_view id, const CallContext& context) const;
+
+  // Connects once to the operation's events after `last_event_id` (-1: all) and hands each on until
+  // the stream ends. The sink's error ends it and is returned as the status.
+  EventStreamEnd FollowEvents(absl::string_view id, int64_t last_event_id,
+                              const CallContext& context,
+                              absl::FunctionRef<absl::Status(const StreamedEvent&)> sink) const;
+
+  // Sorted by name. NotFound. FailedPrecondition: no directory.
+  absl::StatusOr<std::vector<v1::FileEntry>> ListDirectory(absl::string_view uuid,
+                                                           absl::string_view path,
+                                                           const CallContext& context) const;
+  // Hands the content on as it comes. NotFound. FailedPrecondition: no regular file.
+  absl::Status DownloadFile(absl::string_view uuid, absl::string_view path,
+                            const CallContext& context,
+                            const std::function<absl::Status(absl::string_view)>& sink) const;
+
+  absl::StatusOr<v1::GetIdentityResponse> WhoAmI(const CallContext& context) const;
+
+ private:
+  std::shared_ptr<const ApiTransport> transport_;
+};
+
+}  // namespace contree
+
+#endif  // CONTREE_SERVICE_API_CONTREE_API_H_
