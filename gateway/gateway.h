@@ -21,8 +21,6 @@ class Channel;
 
 namespace contree::gateway {
 
-class McpServer;
-
 // Channels to the services, in-process or not. Shared with the caller.
 struct ServiceChannels {
   std::shared_ptr<grpc::Channel> contree_service;  // required
@@ -69,9 +67,10 @@ class Gateway {
   absl::StatusOr<std::unique_ptr<HttpEndpoint>> ServeHttp(const HttpOptions& options);
 
  private:
-  explicit Gateway(std::unique_ptr<McpServer> server);
+  struct Parts;
+  explicit Gateway(std::unique_ptr<Parts> parts);
 
-  std::unique_ptr<McpServer> server_;
+  const std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace contree::gateway

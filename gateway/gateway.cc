@@ -1,0 +1,76 @@
+#include "gateway/gateway.h"
+
+#include <grpcpp/channel.h>
+
+#include <utility>
+
+#include "common/server/listen_address.h"
+#include "common/status/status_macros.h"
+#include "contree/v1/contree_service.grpc.pb.h"
+#include "gateway/mcp/mcp_server.h"
+#include "gateway/tools/tool_registry.h"
+#include "gateway/tools/tool_table.h"
+#include "gateway/transport/http_transport.h"
+#include "gateway/transport/stdio_transport.h"
+
+namespace contree::gateway {
+namespace {
+
+class HttpTransportEndpoint final : public HttpEndpoint {
+ public:
+  explicit HttpTransportEndpoint(std::unique_ptr<HttpTransport> transport)
+      : transport_(std::move(transport)) {}
+
+  int port() const override { return transport_->port(); }
+  std::string url() const override { return transport_->url(); }
+  void Stop() override { transport_->Stop(); }
+
+ private:
+  const std::unique_ptr<HttpTransport> transport_;
+};
+
+}  // namespace
+
+struct Gateway::Parts {
+  explicit Parts(const ServiceChannels& channels)
+      : channel(channels.contree_service),
+        services{.contree = contree::v1::ContreeService::NewStub(channel)},
+        tools(ToolTable(), services),
+        server(tools) {}
+
+  const std::shared_ptr<grpc::Channel> channel;
+  const Services services;
+  const ToolRegistry tools;
+  const McpServer server;
+};
+
+absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const ServiceChannels& channels) {
+  if (channels.contree_service == nullptr) {
+    return absl::InvalidArgumentError("the gateway needs a channel to contree-service");
+  }
+  return std::unique_ptr<Gateway>(new Gateway(std::make_unique<Parts>(channels)));
+}
+
+Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Gateway::~Gateway() = default;
+
+absl::Status Gateway::RunStdio(const StdioOptions& options, std::stop_token stop) {
+  StdioTransportOptions transport;
+  transport.input_fd = options.input_fd;
+  transport.output_fd = options.output_fd;
+  return RunStdioTransport(parts_->server, transport, std::move(stop));
+}
+
+absl::StatusOr<std::unique_ptr<HttpEndpoint>> Gateway::ServeHttp(const HttpOptions& options) {
+  RETURN_IF_ERROR(RequireLoopback(options.host));
+  HttpTransportOptions transport;
+  transport.host = options.host;
+  transport.port = options.port;
+  transport.allowed_hosts = options.allowed_hosts;
+  transport.allowed_hosts.push_back(options.host);  // 127.0.0.2 is loopback as well
+  ASSIGN_OR_RETURN(std::unique_ptr<HttpTransport> started,
+                   HttpTransport::Start(parts_->server, transport));
+  return std::make_unique<HttpTransportEndpoint>(std::move(started));
+}
+
+}  // namespace contree::gateway

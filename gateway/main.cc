@@ -1,0 +1,126 @@
+// contree-gateway: MCP over stdio or Streamable HTTP, in front of a contree-service elsewhere.
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/server/grpc_server.h"
+#include "common/server/termination.h"
+#include "common/status/status_macros.h"
+#include "common/telemetry/logging.h"
+#include "gateway/gateway.h"
+
+namespace contree::gateway {
+namespace {
+
+constexpr absl::Duration kDrainGrace = absl::Seconds(5);
+
+struct Flags {
+  std::string mode = "http";
+  std::string http_listen = "127.0.0.1";
+  int http_port = 9452;
+  std::vector<std::string> allowed_hosts;
+  std::string contree_service;
+  std::string grpc_listen = "127.0.0.1:0";
+  std::string state_dir;
+  std::string log_level = "info";
+};
+
+void Declare(Flags& flags, CLI::App& app) {
+  app.add_option("--mode", flags.mode, "How clients connect")
+      ->check(CLI::IsMember({"stdio", "http"}))
+      ->envname("CONTREE_MCP_MODE")
+      ->capture_default_str();
+  app.add_option("--http-listen", flags.http_listen, "Loopback address to listen on")
+      ->envname("CONTREE_MCP_HTTP_LISTEN")
+      ->capture_default_str();
+  app.add_option("--http-port", flags.http_port, "Port to listen on; 0: a free one")
+      ->check(CLI::Range(0, 65535))
+      ->envname("CONTREE_MCP_HTTP_PORT")
+      ->capture_default_str();
+  app.add_option("--allowed-host", flags.allowed_hosts,
+                 "Name besides localhost that the headers Host and Origin may have");
+  app.add_option("--contree-service", flags.contree_service, "HOST:PORT of contree-service")
+      ->envname("CONTREE_MCP_CONTREE_SERVICE")
+      ->required();
+  app.add_option("--grpc-listen", flags.grpc_listen, "HOST:PORT for health and reflection")
+      ->capture_default_str();
+  app.add_option("--state-dir", flags.state_dir, "Taken as by every program; nothing is kept");
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->envname("CONTREE_MCP_LOG_LEVEL")
+      ->capture_default_str();
+}
+
+std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
+  // A peer that vanished without a word is noticed while a call waits for it.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  // A service that was restarted is found again soon.
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address) {
+  LogInfo("contree-gateway serves", {{"mcp", "stdio"}, {"grpc", grpc_address}});
+  absl::Status status;
+  std::jthread conversation([&gateway, &status](const std::stop_token& stop) {
+    status = gateway.RunStdio({}, stop);
+    RequestTermination();
+  });
+  WaitForTermination();
+  conversation.request_stop();
+  conversation.join();
+  return status;
+}
+
+absl::Status ServeHttp(Gateway& gateway, const Flags& flags, const std::string& grpc_address) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<HttpEndpoint> endpoint,
+                   gateway.ServeHttp({.host = flags.http_listen,
+                                      .port = flags.http_port,
+                                      .allowed_hosts = flags.allowed_hosts}));
+  LogInfo("contree-gateway serves", {{"mcp", endpoint->url()}, {"grpc", grpc_address}});
+  WaitForTermination();
+  endpoint->Stop();
+  return absl::OkStatus();
+}
+
+absl::Status Serve(const Flags& flags) {
+  RETURN_IF_ERROR(InitLogging("contree-gateway", flags.log_level));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Gateway> gateway,
+                   Gateway::Create({.contree_service = ConnectTo(flags.contree_service)}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
+                   GrpcServer::Start({.listen = flags.grpc_listen}, {}));
+  const absl::Status status = flags.mode == "stdio"
+                                  ? ServeStdio(*gateway, grpc_server->address())
+                                  : ServeHttp(*gateway, flags, grpc_server->address());
+  grpc_server->Drain(kDrainGrace);
+  LogInfo("contree-gateway has ended");
+  return status;
+}
+
+}  // namespace
+}  // namespace contree::gateway
+
+int main(int argc, char** argv) {
+  contree::BlockTerminationSignals();
+  contree::gateway::Flags flags;
+  CLI::App app("MCP in front of the ConTree services", "contree-gateway");
+  contree::gateway::Declare(flags, app);
+  CLI11_PARSE(app, argc, argv);
+  if (const absl::Status status = contree::gateway::Serve(flags); !status.ok()) {
+    std::cerr << "contree-gateway: " << status.message() << std::endl;
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,115 @@
+#include "gateway/tools/follow_operation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/rpc/grpc_context.h"
+#include "common/status/grpc_status.h"
+#include "common/status/status_context.h"
+
+namespace contree::gateway {
+namespace {
+
+using contree::v1::ContreeService;
+using contree::v1::Operation;
+using contree::v1::OperationEvent;
+using contree::v1::WatchOperationRequest;
+using contree::v1::WatchOperationResponse;
+
+constexpr absl::Duration kLongestPause = absl::Seconds(2);
+constexpr absl::Duration kGiveUpAfter = absl::Seconds(30);
+
+// False: stop was requested.
+bool SleepUnlessStopped(absl::Duration duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never_signalled;
+  std::unique_lock<std::mutex> lock(mutex);
+  never_signalled.wait_for(lock, stop, absl::ToChronoNanoseconds(duration), [] { return false; });
+  return !stop.stop_requested();
+}
+
+absl::Status EndedError(const CallContext& context) {
+  if (context.stop.stop_requested()) {
+    return absl::CancelledError("nobody waits for it any more; it goes on");
+  }
+  return absl::DeadlineExceededError(
+      "it has not ended yet; it goes on, and wait_operations waits for it again");
+}
+
+// One stream. The record once the operation is final; nullopt where the stream ended without it.
+absl::StatusOr<std::optional<Operation>> WatchOnce(
+    ContreeService::StubInterface& stub, const WatchOperationRequest& request,
+    const CallContext& context, absl::FunctionRef<void(OperationEvent)> on_event) {
+  OutgoingCall call(context);
+  const auto reader = stub.WatchOperation(call.client_context(), request);
+  std::optional<Operation> completed;
+  WatchOperationResponse response;
+  while (reader->Read(&response)) {
+    if (response.event().has_completed()) {
+      completed = std::move(*response.mutable_event()->mutable_completed());
+    } else {
+      on_event(std::move(*response.mutable_event()));
+    }
+  }
+  const grpc::Status status = reader->Finish();
+  // What arrived whole is not thrown away because the stream ended badly behind it.
+  if (completed.has_value()) return completed;
+  if (!status.ok()) return FromGrpcStatus(status);
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool ReconnectPacer::WaitAfter(const absl::Status& error, const CallContext& context) {
+  if (!absl::IsUnavailable(error)) return false;
+  const absl::Time now = absl::Now();
+  failing_since_ = std::min(failing_since_, now);
+  if (now - failing_since_ > kGiveUpAfter || now + pause_ >= context.deadline) return false;
+  const absl::Duration pause = std::exchange(pause_, std::min(pause_ * 2, kLongestPause));
+  return SleepUnlessStopped(pause, context.stop);
+}
+
+absl::StatusOr<Operation> FollowOperation(ContreeService::StubInterface& stub,
+                                          const std::string& operation_id,
+                                          const CallContext& context,
+                                          absl::FunctionRef<void(const OperationEvent&)> on_event) {
+  WatchOperationRequest request;
+  request.set_operation_id(operation_id);
+  ReconnectPacer pacer;
+  const auto name = [&operation_id] { return absl::StrCat("operation ", operation_id); };
+  while (true) {
+    absl::StatusOr<std::optional<Operation>> result =
+        WatchOnce(stub, request, context, [&](OperationEvent event) {
+          pacer.Reset();
+          // A resumed stream may repeat what was seen; events that the service made itself (-1)
+          // have no place in that order.
+          if (event.id() >= 0) {
+            if (request.has_after_event_id() && event.id() <= request.after_event_id()) return;
+            request.set_after_event_id(event.id());
+          }
+          on_event(event);
+        });
+    if (result.ok() && result->has_value()) return std::move(**result);
+    if (context.stop.stop_requested() || absl::Now() >= context.deadline) {
+      return Annotate(EndedError(context), name());
+    }
+    const absl::Status error =
+        result.ok() ? absl::UnavailableError("its event stream ended before the operation did")
+                    : result.status();
+    if (pacer.WaitAfter(error, context)) continue;
+    if (context.stop.stop_requested() || absl::IsDeadlineExceeded(error)) {
+      return Annotate(EndedError(context), name());
+    }
+    return Annotate(error, name());
+  }
+}
+
+}  // namespace contree::gateway

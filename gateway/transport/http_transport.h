@@ -1,0 +1,60 @@
+#ifndef GATEWAY_TRANSPORT_HTTP_TRANSPORT_H_
+#define GATEWAY_TRANSPORT_HTTP_TRANSPORT_H_
+
+// MCP over Streamable HTTP, without sessions: every request stands for itself, so any replica can
+// serve it. For the same reason notifications/cancelled is taken and has no effect here: without a
+// session an id names no request of this client. A client that goes away cancels nothing either;
+// the tool cancel_operation does.
+//
+//   POST /mcp      a request → 200 with its answer, as JSON or as a stream of events;
+//                  a notification or response → 202
+//   GET /healthz   200 while it serves
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/http/http_server.h"
+#include "gateway/mcp/mcp_server.h"
+#include "gateway/transport/origin_policy.h"
+#include "gateway/transport/worker_pool.h"
+
+namespace contree::gateway {
+
+struct HttpTransportOptions {
+  std::string host = "127.0.0.1";
+  int port = 0;                            // 0: a free one
+  std::vector<std::string> allowed_hosts;  // see OriginPolicy
+  int max_connections = 1024;
+};
+
+// Thread-safe.
+class HttpTransport {
+ public:
+  // Serves until Stop. `server` must outlive it.
+  // Unavailable: the address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<HttpTransport>> Start(const McpServer& server,
+                                                              const HttpTransportOptions& options);
+  ~HttpTransport();  // stops
+
+  int port() const { return http_server_->port(); }
+  std::string url() const { return http_server_->url() + "/mcp"; }
+  // Takes no new requests, tells waiting calls to stop waiting and returns when they have.
+  void Stop();
+
+ private:
+  HttpTransport(const McpServer& server, const HttpTransportOptions& options);
+
+  void Handle(HttpExchange& exchange);
+  void HandlePost(HttpExchange& exchange);
+
+  const McpServer& server_;
+  const OriginPolicy origins_;
+  WorkerPool pool_;
+  std::unique_ptr<HttpServer> http_server_;
+};
+
+}  // namespace contree::gateway
+
+#endif  // GATEWAY_TRANSPORT_HTTP_TRANSPORT_H_

@@ -1,0 +1,72 @@
+#include "gateway/transport/streamed_call.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace contree::gateway {
+namespace {
+
+// How soon a client that left is noticed.
+constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
+// Proxies close what is silent for a minute.
+constexpr absl::Duration kKeepAliveInterval = absl::Seconds(15);
+
+std::string Event(const std::string& message) {
+  return absl::StrCat("event: message\ndata: ", message, "\n\n");
+}
+
+}  // namespace
+
+void EventQueue::Push(std::string event) {
+  absl::MutexLock lock(&mutex_);
+  events_.push_back(std::move(event));
+}
+
+void EventQueue::Close() {
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+}
+
+EventQueue::Taken EventQueue::Take(absl::Duration timeout) {
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(this, &EventQueue::IsReady), timeout);
+  return {std::exchange(events_, {}), closed_};
+}
+
+void WriteStreamedCall(StreamedCall streamed, WorkerPool& pool, HttpResponseStream& stream) {
+  // The task owns its part of the call: it may outlive this answer by the moment that stopping
+  // takes.
+  absl::AnyInvocable<void()> task = [events = streamed.events, session = streamed.session,
+                                     call = streamed.call] {
+    if (std::optional<std::string> answer = call->Run()) events->Push(std::move(*answer));
+    events->Close();
+  };
+  if (!pool.TryRun(task)) {
+    streamed.events->Push(
+        streamed.call->Refuse("too many calls run at the same time; wait until some have ended"));
+    streamed.events->Close();
+  }
+  absl::Time keep_alive_at = absl::Now() + kKeepAliveInterval;
+  while (true) {
+    EventQueue::Taken taken = streamed.events->Take(kLookInterval);
+    bool is_open = true;
+    for (const std::string& message : taken.events) {
+      is_open = stream.Write(streamed.as_events ? Event(message) : message);
+      keep_alive_at = absl::Now() + kKeepAliveInterval;
+    }
+    if (taken.is_closed) return;
+    if (is_open && streamed.as_events && absl::Now() >= keep_alive_at) {
+      is_open = stream.Write(": keep-alive\n\n");
+      keep_alive_at = absl::Now() + kKeepAliveInterval;
+    }
+    if (!is_open || !stream.IsOpen()) {
+      streamed.call->Stop();
+      return;
+    }
+  }
+}
+
+}  // namespace contree::gateway
