@@ -1,0 +1,56 @@
+#include "local-backend/sandbox/bubblewrap.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace contree {
+namespace {
+
+// What "root in a container" needs for useradd, chown, su and package managers, and no more.
+constexpr const char* kCapabilities[] = {
+    "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",
+    "CAP_FSETID",      "CAP_KILL",    "CAP_NET_BIND_SERVICE", "CAP_SETFCAP",
+    "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT",
+};
+
+}  // namespace
+
+std::vector<std::string> BubblewrapCommand(const BubblewrapOptions& options) {
+  std::vector<std::string> command = {options.program,     "--unshare-pid",
+                                      "--unshare-ipc",     "--unshare-uts",
+                                      "--unshare-net",     "--unshare-cgroup-try",
+                                      "--die-with-parent", "--new-session",
+                                      "--as-pid-1",        "--clearenv",
+                                      "--hostname",        options.hostname,
+                                      "--cap-drop",        "ALL"};
+  for (const char* capability : kCapabilities) {
+    command.insert(command.end(), {"--cap-add", capability});
+  }
+  command.insert(command.end(), {"--seccomp", absl::StrCat(options.seccomp_fd), "--bind",
+                                 options.root, "/", "--proc", "/proc", "--dev", "/dev", "--chdir",
+                                 "/", "--", absl::StrCat("/proc/self/fd/", options.init_fd),
+                                 absl::StrCat(options.control_fd)});
+  return command;
+}
+
+absl::StatusOr<std::string> FindBubblewrap(const std::string& name) {
+  if (absl::StrContains(name, '/')) {
+    if (access(name.c_str(), X_OK) == 0) return name;
+  } else {
+    const char* path = getenv("PATH");
+    for (absl::string_view directory : absl::StrSplit(
+             path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path, ':', absl::SkipEmpty())) {
+      std::string candidate = absl::StrCat(directory, "/", name);
+      if (access(candidate.c_str(), X_OK) == 0) return candidate;
+    }
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("commands cannot be isolated: the program ", name,
+                   " is not there; install the package bubblewrap"));
+}
+
+}  // namespace contree

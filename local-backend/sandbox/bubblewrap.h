@@ -1,0 +1,30 @@
+#ifndef LOCAL_BACKEND_SANDBOX_BUBBLEWRAP_H_
+#define LOCAL_BACKEND_SANDBOX_BUBBLEWRAP_H_
+
+// The command line of bubblewrap, which makes the namespaces of one sandbox. Thread-safe.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace contree {
+
+struct BubblewrapOptions {
+  std::string program;  // an absolute path
+  std::string root;     // the directory that becomes /
+  std::string hostname;
+  int seccomp_fd = -1;  // inherited: the filter
+  int init_fd = -1;     // inherited: the program that becomes process 1
+  int control_fd = -1;  // inherited: the init's socket to us
+};
+
+std::vector<std::string> BubblewrapCommand(const BubblewrapOptions& options);
+
+// The absolute path of bubblewrap, given its path or its name on the PATH.
+// FailedPrecondition: it is not there; the message says what to install.
+absl::StatusOr<std::string> FindBubblewrap(const std::string& name);
+
+}  // namespace contree
+
+#endif  // LOCAL_BACKEND_SANDBOX_BUBBLEWRAP_H_

@@ -1,0 +1,18 @@
+#ifndef LOCAL_BACKEND_SANDBOX_ISOLATION_PROBE_H_
+#define LOCAL_BACKEND_SANDBOX_ISOLATION_PROBE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "local-backend/sandbox/sandbox.h"
+
+namespace contree {
+
+// Runs a program in a sandbox to its end, in a directory made for that below `directory` and
+// removed afterwards. FailedPrecondition: commands cannot be isolated here; the message says why.
+absl::Status ProbeIsolation(SandboxLauncher& launcher, const std::string& directory,
+                            const std::string& empty_directory);
+
+}  // namespace contree
+
+#endif  // LOCAL_BACKEND_SANDBOX_ISOLATION_PROBE_H_
