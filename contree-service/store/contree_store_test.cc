@@ -1,0 +1,143 @@
+#include "contree-service/store/contree_store.h"
+
+#include <string>
+
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_directory.h"
+
+namespace contree {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Field;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'790'000'000);
+const StoreScope kScope = {.tenant = "t", .platform = "https://p"};
+const StoreScope kOtherTenant = {.tenant = "u", .platform = "https://p"};
+const StoreScope kOtherPlatform = {.tenant = "t", .platform = "https://q"};
+
+v1::Operation Ran(const std::string& id, const std::string& image, const std::string& result) {
+  v1::Operation operation;
+  operation.set_id(id);
+  operation.set_kind(v1::OPERATION_KIND_INSTANCE);
+  operation.set_state(v1::OPERATION_STATE_SUCCESS);
+  operation.set_image(image);
+  operation.set_result_image(result);
+  operation.set_command("as the platform shows it");
+  operation.mutable_instance()->set_exit_code(3);
+  operation.mutable_instance()->mutable_stdout()->set_data(std::string("a\0b", 3));
+  return operation;
+}
+
+std::unique_ptr<ContreeStore> OpenIn(const TempDirectory& temp, absl::Time now = kNow) {
+  auto store = ContreeStore::Open(temp.File("contree.db"), now);
+  EXPECT_OK(store);
+  return *std::move(store);
+}
+
+TEST(ContreeStoreTest, AFinalRecordSurvivesARestartWhole) {
+  TempDirectory temp;
+  const v1::Operation operation = Ran("o1", "a", "b");
+  ASSERT_OK(OpenIn(temp)->PutFinal(kScope, operation, kNow));
+  ASSERT_OK_AND_ASSIGN(const auto found, OpenIn(temp)->FindFinal(kScope, "o1"));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->SerializeAsString(), operation.SerializeAsString());
+}
+
+TEST(ContreeStoreTest, AnotherTenantOrPlatformSeesNothing) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  ASSERT_OK(store->PutFinal(kScope, Ran("o1", "a", "b"), kNow));
+  for (const StoreScope& other : {kOtherTenant, kOtherPlatform}) {
+    ASSERT_OK_AND_ASSIGN(const auto record, store->FindFinal(other, "o1"));
+    EXPECT_FALSE(record.has_value());
+    ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(other, "b"));
+    EXPECT_FALSE(origin.has_value());
+    ASSERT_OK_AND_ASSIGN(const auto children, store->FindChildren(other, "a"));
+    EXPECT_TRUE(children.empty());
+  }
+}
+
+TEST(ContreeStoreTest, TheFirstRecordStays) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  ASSERT_OK(store->PutFinal(kScope, Ran("o1", "a", "b"), kNow));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o1", "a", "c"), kNow));
+  ASSERT_OK_AND_ASSIGN(const auto found, store->FindFinal(kScope, "o1"));
+  EXPECT_EQ(found->result_image(), "b");
+}
+
+TEST(ContreeStoreTest, KnowsParentsAndDirectChildren) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  ASSERT_OK(store->AddStarted(kScope, {.id = "o1",
+                                       .kind = v1::OPERATION_KIND_INSTANCE,
+                                       .command = "as it was given",
+                                       .image = "tag:a",
+                                       .created_at = kNow}));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o1", "a", "b"), kNow));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o2", "b", "c"), kNow));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o3", "a", "d"), kNow));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o4", "a", "a"), kNow));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o5", "a", ""), kNow));
+  ASSERT_OK_AND_ASSIGN(const auto b, store->FindOrigin(kScope, "b"));
+  ASSERT_TRUE(b.has_value());
+  EXPECT_EQ(b->parent, "a");
+  EXPECT_EQ(b->command, "as it was given");
+  EXPECT_EQ(b->exit_code, 3);
+  EXPECT_EQ(b->operation_id, "o1");
+  ASSERT_OK_AND_ASSIGN(const auto c, store->FindOrigin(kScope, "c"));
+  EXPECT_EQ(c->command, "as the platform shows it");
+  ASSERT_OK_AND_ASSIGN(const auto children, store->FindChildren(kScope, "a"));
+  EXPECT_THAT(children,
+              ElementsAre(Field(&ImageOrigin::image, "b"), Field(&ImageOrigin::image, "d")));
+  ASSERT_OK_AND_ASSIGN(const auto root, store->FindOrigin(kScope, "a"));
+  EXPECT_FALSE(root.has_value());
+}
+
+TEST(ContreeStoreTest, AnImportHasNoParent) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  v1::Operation import;
+  import.set_id("o1");
+  import.set_kind(v1::OPERATION_KIND_IMAGE_IMPORT);
+  import.set_state(v1::OPERATION_STATE_SUCCESS);
+  import.set_result_image("a");
+  import.mutable_import()->set_registry_url("docker://docker.io/library/busybox:latest");
+  ASSERT_OK(store->PutFinal(kScope, import, kNow));
+  ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(kScope, "a"));
+  ASSERT_TRUE(origin.has_value());
+  EXPECT_EQ(origin->parent, "");
+  EXPECT_EQ(origin->registry_url, "docker://docker.io/library/busybox:latest");
+}
+
+TEST(ContreeStoreTest, ListsWhatIsUnfinishedNewestFirst) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  for (int i = 1; i <= 4; ++i) {
+    ASSERT_OK(store->AddStarted(kScope, {.id = "o" + std::to_string(i),
+                                         .kind = v1::OPERATION_KIND_INSTANCE,
+                                         .command = "x",
+                                         .image = "a",
+                                         .created_at = kNow + absl::Seconds(i)}));
+  }
+  ASSERT_OK(store->PutFinal(kScope, Ran("o3", "a", ""), kNow));
+  ASSERT_OK_AND_ASSIGN(const auto unfinished, store->FindUnfinished(kNow + absl::Seconds(2), 10));
+  EXPECT_THAT(unfinished, ElementsAre(Field(&ContreeStore::Unfinished::id, "o4"),
+                                      Field(&ContreeStore::Unfinished::id, "o2")));
+  ASSERT_OK_AND_ASSIGN(const auto newest, store->FindUnfinished(kNow, 1));
+  EXPECT_THAT(newest, ElementsAre(Field(&ContreeStore::Unfinished::id, "o4")));
+}
+
+TEST(ContreeStoreTest, DropsOldRecordsAtStartAndKeepsOrigins) {
+  TempDirectory temp;
+  ASSERT_OK(OpenIn(temp)->PutFinal(kScope, Ran("o1", "a", "b"), kNow));
+  auto store = OpenIn(temp, kNow + absl::Hours(24 * 31));
+  ASSERT_OK_AND_ASSIGN(const auto record, store->FindFinal(kScope, "o1"));
+  EXPECT_FALSE(record.has_value());
+  ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(kScope, "b"));
+  EXPECT_TRUE(origin.has_value());
+}
+
+}  // namespace
+}  // namespace contree
