@@ -1,0 +1,85 @@
+#include "gateway/testing/fake_backend.h"
+
+#include <grpcpp/channel.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "gateway/tools/json_schema.h"
+#include "gateway/tools/tool_table.h"
+#include "gtest/gtest.h"
+
+namespace contree::gateway {
+
+using nlohmann::json;
+
+FakeBackend::FakeBackend() {
+  contree::v1::Image image;
+  image.set_uuid(kBusyboxUuid);
+  image.set_tag("busybox:latest");
+  service_.AddImage(image);
+  auto server = GrpcServer::Start({}, {&service_});
+  if (!server.ok()) {
+    std::cerr << server.status() << std::endl;
+    std::abort();
+  }
+  grpc_server_ = *std::move(server);
+  channel_ = grpc_server_->InProcessChannel();
+  services_.contree = contree::v1::ContreeService::NewStub(channel_);
+  tools_ = std::make_unique<ToolRegistry>(ToolTable(), services_);
+  server_ = std::make_unique<McpServer>(*tools_);
+}
+
+FakeBackend::~FakeBackend() { grpc_server_->Drain(absl::ZeroDuration()); }
+
+json FakeBackend::Call(const std::string& tool, const json& arguments) {
+  RequestContext context;
+  context.call = NewCallContext(absl::Seconds(60));
+  return Call(tool, arguments, context);
+}
+
+json FakeBackend::Call(const std::string& tool, const json& arguments, RequestContext& context) {
+  const absl::StatusOr<std::string> text = tools_->Call(tool, arguments, context);
+  if (!text.ok()) {
+    ADD_FAILURE() << tool << ": " << text.status();
+    return json::object();
+  }
+  json result = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const json content = result.value("content", json::array());
+  if (content.size() != 1 || content[0].value("type", "") != "text") {
+    ADD_FAILURE() << "not one text: " << *text;
+    return json::object();
+  }
+  if (result.contains("structuredContent")) {
+    const json& structured = result["structuredContent"];
+    EXPECT_EQ(json::parse(content[0].value("text", ""), nullptr, false), structured);
+    const auto schema = JsonSchema::Compile(json::parse(tools_->Find(tool)->output_schema));
+    EXPECT_TRUE(schema.ok()) << schema.status();
+    for (const SchemaViolation& violation : (*schema)->Check(structured)) {
+      ADD_FAILURE() << tool << ": " << violation.description << " in " << structured;
+    }
+    // Members that the schema does not know are a mistake that no schema without
+    // additionalProperties finds.
+    const json properties = json::parse(tools_->Find(tool)->output_schema).at("properties");
+    for (const auto& [name, value] : structured.items()) {
+      EXPECT_TRUE(properties.contains(name)) << tool << " returned undeclared " << name;
+    }
+  } else {
+    EXPECT_TRUE(result.value("isError", false)) << *text;
+  }
+  return result;
+}
+
+json FakeBackend::CallOk(const std::string& tool, const json& arguments) {
+  const json result = Call(tool, arguments);
+  EXPECT_FALSE(result.value("isError", true)) << result;
+  return result.value("structuredContent", json::object());
+}
+
+std::string FakeBackend::CallError(const std::string& tool, const json& arguments) {
+  const json result = Call(tool, arguments);
+  EXPECT_TRUE(result.value("isError", false)) << result;
+  return result.contains("content") ? result["content"][0].value("text", "") : "";
+}
+
+}  // namespace contree::gateway

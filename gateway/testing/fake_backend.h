@@ -1,0 +1,53 @@
+#ifndef GATEWAY_TESTING_FAKE_BACKEND_H_
+#define GATEWAY_TESTING_FAKE_BACKEND_H_
+
+// The real tools over a real gRPC connection to a FakeContreeService in this process.
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/server/grpc_server.h"
+#include "gateway/mcp/mcp_server.h"
+#include "gateway/mcp/request_context.h"
+#include "gateway/testing/fake_contree_service.h"
+#include "gateway/tools/tool_registry.h"
+
+namespace contree::gateway {
+
+inline constexpr char kBusyboxUuid[] = "95ba4f1b-a511-425b-8a3e-000000000001";
+
+// Thread-safe. Has one image, kBusyboxUuid, tagged "busybox:latest".
+class FakeBackend {
+ public:
+  FakeBackend();
+  ~FakeBackend();
+
+  FakeContreeService& service() { return service_; }
+  const ToolRegistry& tools() const { return *tools_; }
+  const McpServer& server() const { return *server_; }
+  std::shared_ptr<grpc::Channel> channel() { return channel_; }
+
+  // The result of a tool; checks that it is well-formed and, unless it is an error, fits the tool's
+  // output schema.
+  nlohmann::json Call(const std::string& tool, const nlohmann::json& arguments);
+  nlohmann::json Call(const std::string& tool, const nlohmann::json& arguments,
+                      RequestContext& context);
+
+  // Its structuredContent; the call has to succeed.
+  nlohmann::json CallOk(const std::string& tool, const nlohmann::json& arguments);
+  // Its text; the call has to fail.
+  std::string CallError(const std::string& tool, const nlohmann::json& arguments);
+
+ private:
+  FakeContreeService service_;
+  std::unique_ptr<GrpcServer> grpc_server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  Services services_;
+  std::unique_ptr<ToolRegistry> tools_;
+  std::unique_ptr<McpServer> server_;
+};
+
+}  // namespace contree::gateway
+
+#endif  // GATEWAY_TESTING_FAKE_BACKEND_H_

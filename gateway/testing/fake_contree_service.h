@@ -1,0 +1,120 @@
+#ifndef GATEWAY_TESTING_FAKE_CONTREE_SERVICE_H_
+#define GATEWAY_TESTING_FAKE_CONTREE_SERVICE_H_
+
+// A contree-service in memory for tests of what calls it. Images, files and operations are what the
+// test puts there; nothing runs. Thread-safe.
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "contree/v1/contree_service.grpc.pb.h"
+
+namespace contree::gateway {
+
+// What the service was asked, as it arrived.
+struct FakeCalls {
+  std::vector<contree::v1::ListImagesRequest> list_images;
+  std::vector<contree::v1::SetTagRequest> set_tag;
+  std::vector<contree::v1::RunInstanceRequest> run;
+  std::vector<absl::Time> run_deadlines;
+  std::vector<contree::v1::ListOperationsRequest> list_operations;
+  std::vector<contree::v1::WatchOperationRequest> watch;
+  std::vector<contree::v1::WatchOperationsRequest> watch_many;
+  std::vector<std::string> cancelled;
+};
+
+class FakeContreeService final : public contree::v1::ContreeService::Service {
+ public:
+  // Requests that name an image find it by its uuid, or by "tag:" and its tag.
+  void AddImage(const contree::v1::Image& image);
+  void AddFile(const std::string& path, const std::string& content);
+  void AddEntry(const contree::v1::FileEntry& entry);
+
+  // Operations that RunInstance starts ("op-1", "op-2", …) end at once with exit code 0 and the
+  // command as their output, unless they are held.
+  void HoldOperations();
+  // An operation that executes.
+  void AddOperation(const std::string& id);
+  // Puts an event behind the others of an operation and gives it the next id, from 1.
+  void Emit(const std::string& id, contree::v1::OperationEvent event);
+  // Ends an operation with a record whose id is set here.
+  void Complete(const std::string& id, contree::v1::Operation record);
+
+  // The next WatchOperation ends with this error once it has sent so many events.
+  void BreakNextWatch(int after_events, const grpc::Status& status);
+  // The next WatchOperations ends with this error at once.
+  void BreakNextWatchOfMany(const grpc::Status& status);
+  // Every unary call fails so; OK: none does.
+  void FailCalls(const grpc::Status& status);
+
+  // Blocks until so many streams have watched operations, now or before.
+  void WaitForWatches(int count);
+  // Blocks until so many operations were cancelled.
+  void WaitForCancellations(int count);
+  FakeCalls calls();
+
+  grpc::Status ListImages(grpc::ServerContext* context,
+                          const contree::v1::ListImagesRequest* request,
+                          contree::v1::ListImagesResponse* response) override;
+  grpc::Status GetImage(grpc::ServerContext* context, const contree::v1::GetImageRequest* request,
+                        contree::v1::GetImageResponse* response) override;
+  grpc::Status SetTag(grpc::ServerContext* context, const contree::v1::SetTagRequest* request,
+                      contree::v1::SetTagResponse* response) override;
+  grpc::Status RunInstance(grpc::ServerContext* context,
+                           const contree::v1::RunInstanceRequest* request,
+                           contree::v1::RunInstanceResponse* response) override;
+  grpc::Status GetOperation(grpc::ServerContext* context,
+                            const contree::v1::GetOperationRequest* request,
+                            contree::v1::GetOperationResponse* response) override;
+  grpc::Status ListOperations(grpc::ServerContext* context,
+                              const contree::v1::ListOperationsRequest* request,
+                              contree::v1::ListOperationsResponse* response) override;
+  grpc::Status WatchOperation(
+      grpc::ServerContext* context, const contree::v1::WatchOperationRequest* request,
+      grpc::ServerWriter<contree::v1::WatchOperationResponse>* writer) override;
+  grpc::Status WatchOperations(
+      grpc::ServerContext* context, const contree::v1::WatchOperationsRequest* request,
+      grpc::ServerWriter<contree::v1::WatchOperationsResponse>* writer) override;
+  grpc::Status CancelOperation(grpc::ServerContext* context,
+                               const contree::v1::CancelOperationRequest* request,
+                               contree::v1::CancelOperationResponse* response) override;
+  grpc::Status ListFiles(grpc::ServerContext* context, const contree::v1::ListFilesRequest* request,
+                         grpc::ServerWriter<contree::v1::ListFilesResponse>* writer) override;
+  grpc::Status ReadFile(grpc::ServerContext* context, const contree::v1::ReadFileRequest* request,
+                        grpc::ServerWriter<contree::v1::ReadFileResponse>* writer) override;
+
+ private:
+  struct FakeOperation {
+    contree::v1::Operation record;
+    std::vector<contree::v1::OperationEvent> events;  // the last is `completed` once it has ended
+    bool ended = false;
+  };
+
+  const contree::v1::Image* FindImage(absl::string_view reference) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CompleteLocked(const std::string& id, contree::v1::Operation record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  absl::Mutex mutex_;
+  FakeCalls calls_ ABSL_GUARDED_BY(mutex_);
+  std::vector<contree::v1::Image> images_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_);
+  std::vector<contree::v1::FileEntry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, FakeOperation> operations_ ABSL_GUARDED_BY(mutex_);
+  bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  int watches_ ABSL_GUARDED_BY(mutex_) = 0;
+  int break_after_ ABSL_GUARDED_BY(mutex_) = -1;
+  grpc::Status break_status_ ABSL_GUARDED_BY(mutex_);
+  grpc::Status break_many_status_ ABSL_GUARDED_BY(mutex_);
+  grpc::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace contree::gateway
+
+#endif  // GATEWAY_TESTING_FAKE_CONTREE_SERVICE_H_
