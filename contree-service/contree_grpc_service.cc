@@ -1,0 +1,141 @@
+#include "contree-service/contree_grpc_service.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/rpc/grpc_context.h"
+#include "common/status/grpc_status.h"
+#include "common/telemetry/logging.h"
+#include "contree-service/sync_call.h"
+#include "contree-service/watch_reactors.h"
+
+namespace contree {
+namespace {
+
+grpc::Status EndCall(const char* method, const CallContext& context, absl::Time started,
+                     const absl::Status& status) {
+  LogFields fields = {
+      {"method", method},
+      {"request_id", context.request_id},
+      {"code", absl::StatusCodeToString(status.code())},
+      {"milliseconds", absl::StrCat(absl::ToInt64Milliseconds(absl::Now() - started))}};
+  if (!status.ok()) fields.emplace_back("error", std::string(status.message()));
+  LogInfo("rpc", fields);
+  return ToGrpcStatus(status);
+}
+
+// A unary method: `handler` takes the request and the context and returns absl::StatusOr<Response>.
+template <typename Handlers, typename Request, typename Response>
+grpc::Status Unary(const char* method, const grpc::ServerContext* server_context,
+                   TimerQueue& timers, Handlers* handlers,
+                   absl::StatusOr<Response> (Handlers::*handler)(const Request&,
+                                                                 const CallContext&),
+                   const Request& request, Response* response) {
+  const absl::Time started = absl::Now();
+  const SyncCall call(server_context, &timers);
+  absl::StatusOr<Response> result = (handlers->*handler)(request, call.context());
+  if (result.ok()) *response = *std::move(result);
+  return EndCall(method, call.context(), started, result.status());
+}
+
+// A method that answers with a stream: `handler` hands each message to a sink.
+template <typename Handlers, typename Request, typename Response>
+grpc::Status Streaming(
+    const char* method, const grpc::ServerContext* server_context, TimerQueue& timers,
+    Handlers* handlers,
+    absl::Status (Handlers::*handler)(const Request&, const CallContext&,
+                                      absl::FunctionRef<absl::Status(const Response&)>),
+    const Request& request, grpc::ServerWriter<Response>* writer) {
+  const absl::Time started = absl::Now();
+  const SyncCall call(server_context, &timers);
+  const absl::Status status =
+      (handlers->*handler)(request, call.context(), [&](const Response& response) {
+        return writer->Write(response) ? absl::OkStatus() : absl::CancelledError("the caller left");
+      });
+  return EndCall(method, call.context(), started, status);
+}
+
+}  // namespace
+
+grpc::Status ContreeGrpcService::ListImages(grpc::ServerContext* context,
+                                            const v1::ListImagesRequest* request,
+                                            v1::ListImagesResponse* response) {
+  return Unary("ListImages", context, timers_, images_, &ImageHandlers::ListImages, *request,
+               response);
+}
+
+grpc::Status ContreeGrpcService::GetImage(grpc::ServerContext* context,
+                                          const v1::GetImageRequest* request,
+                                          v1::GetImageResponse* response) {
+  return Unary("GetImage", context, timers_, images_, &ImageHandlers::GetImage, *request, response);
+}
+
+grpc::Status ContreeGrpcService::SetTag(grpc::ServerContext* context,
+                                        const v1::SetTagRequest* request,
+                                        v1::SetTagResponse* response) {
+  return Unary("SetTag", context, timers_, images_, &ImageHandlers::SetTag, *request, response);
+}
+
+grpc::Status ContreeGrpcService::RunInstance(grpc::ServerContext* context,
+                                             const v1::RunInstanceRequest* request,
+                                             v1::RunInstanceResponse* response) {
+  return Unary("RunInstance", context, timers_, operations_, &OperationHandlers::RunInstance,
+               *request, response);
+}
+
+grpc::Status ContreeGrpcService::GetOperation(grpc::ServerContext* context,
+                                              const v1::GetOperationRequest* request,
+                                              v1::GetOperationResponse* response) {
+  return Unary("GetOperation", context, timers_, operations_, &OperationHandlers::GetOperation,
+               *request, response);
+}
+
+grpc::Status ContreeGrpcService::ListOperations(grpc::ServerContext* context,
+                                                const v1::ListOperationsRequest* request,
+                                                v1::ListOperationsResponse* response) {
+  return Unary("ListOperations", context, timers_, operations_, &OperationHandlers::ListOperations,
+               *request, response);
+}
+
+grpc::Status ContreeGrpcService::CancelOperation(grpc::ServerContext* context,
+                                                 const v1::CancelOperationRequest* request,
+                                                 v1::CancelOperationResponse* response) {
+  return Unary("CancelOperation", context, timers_, operations_,
+               &OperationHandlers::CancelOperation, *request, response);
+}
+
+grpc::Status ContreeGrpcService::ListFiles(grpc::ServerContext* context,
+                                           const v1::ListFilesRequest* request,
+                                           grpc::ServerWriter<v1::ListFilesResponse>* writer) {
+  return Streaming("ListFiles", context, timers_, files_, &FileHandlers::ListFiles, *request,
+                   writer);
+}
+
+grpc::Status ContreeGrpcService::ReadFile(grpc::ServerContext* context,
+                                          const v1::ReadFileRequest* request,
+                                          grpc::ServerWriter<v1::ReadFileResponse>* writer) {
+  return Streaming("ReadFile", context, timers_, files_, &FileHandlers::ReadFile, *request, writer);
+}
+
+grpc::Status ContreeGrpcService::GetIdentity(grpc::ServerContext* context,
+                                             const v1::GetIdentityRequest* request,
+                                             v1::GetIdentityResponse* response) {
+  return Unary("GetIdentity", context, timers_, images_, &ImageHandlers::GetIdentity, *request,
+               response);
+}
+
+grpc::ServerWriteReactor<v1::WatchOperationResponse>* ContreeGrpcService::WatchOperation(
+    grpc::CallbackServerContext* context, const v1::WatchOperationRequest* request) {
+  return NewWatchOperationReactor(tracker_, *request, IncomingCall(*context));
+}
+
+grpc::ServerWriteReactor<v1::WatchOperationsResponse>* ContreeGrpcService::WatchOperations(
+    grpc::CallbackServerContext* context, const v1::WatchOperationsRequest* request) {
+  return NewWatchOperationsReactor(tracker_, *request, IncomingCall(*context));
+}
+
+}  // namespace contree

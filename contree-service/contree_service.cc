@@ -1,0 +1,56 @@
+#include "contree-service/contree_service.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/files/state_directory.h"
+#include "common/status/status_macros.h"
+#include "common/time/clock.h"
+#include "contree-service/api/api_directory.h"
+#include "contree-service/contree_grpc_service.h"
+#include "contree-service/file_handlers.h"
+#include "contree-service/image_handlers.h"
+#include "contree-service/operation_handlers.h"
+#include "contree-service/operations/operation_tracker.h"
+#include "contree-service/store/contree_store.h"
+
+namespace contree {
+namespace {
+
+class AssembledContreeService final : public ContreeService {
+ public:
+  AssembledContreeService(std::unique_ptr<ContreeStore> store, ApiEndpointSource* endpoints)
+      : store_(std::move(store)),
+        apis_(endpoints, &clock_),
+        tracker_({}, &apis_, store_.get(), &clock_),
+        images_(&apis_),
+        files_(&apis_),
+        operations_(&apis_, store_.get(), &tracker_, &clock_),
+        grpc_service_(&images_, &files_, &operations_, &tracker_) {}
+
+  grpc::Service* grpc_service() override { return &grpc_service_; }
+  void Stop() override { tracker_.Stop(); }
+
+ private:
+  RealClock clock_;
+  const std::unique_ptr<ContreeStore> store_;
+  ApiDirectory apis_;
+  OperationTracker tracker_;
+  ImageHandlers images_;
+  FileHandlers files_;
+  OperationHandlers operations_;
+  ContreeGrpcService grpc_service_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ContreeService>> ContreeService::Create(
+    const ContreeServiceOptions& options, ApiEndpointSource* endpoints) {
+  ASSIGN_OR_RETURN(const std::string directory, MakePrivateDirectory(options.state_dir));
+  RealClock clock;
+  ASSIGN_OR_RETURN(auto store,
+                   ContreeStore::Open(absl::StrCat(directory, "/contree.db"), clock.Now()));
+  return std::make_unique<AssembledContreeService>(std::move(store), endpoints);
+}
+
+}  // namespace contree

@@ -1,0 +1,42 @@
+#ifndef CONTREE_SERVICE_IMAGE_HANDLERS_H_
+#define CONTREE_SERVICE_IMAGE_HANDLERS_H_
+
+// The RPCs about images and the identity: validate, ask the platform, answer. The errors are those
+// of the proto.
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/rpc/call_context.h"
+#include "contree-service/api/api_directory.h"
+#include "contree-service/api/contree_api.h"
+#include "contree/v1/contree_service.pb.h"
+
+namespace contree {
+
+// The UUID of the image that `reference` names now. InvalidArgument, NotFound.
+absl::StatusOr<std::string> ResolveImage(const ContreeApi& api, absl::string_view reference,
+                                         const CallContext& context);
+
+// Thread-safe.
+class ImageHandlers {
+ public:
+  explicit ImageHandlers(ApiDirectory* apis) : apis_(apis) {}  // which must outlive it
+
+  absl::StatusOr<v1::ListImagesResponse> ListImages(const v1::ListImagesRequest& request,
+                                                    const CallContext& context);
+  absl::StatusOr<v1::GetImageResponse> GetImage(const v1::GetImageRequest& request,
+                                                const CallContext& context);
+  absl::StatusOr<v1::SetTagResponse> SetTag(const v1::SetTagRequest& request,
+                                            const CallContext& context);
+  absl::StatusOr<v1::GetIdentityResponse> GetIdentity(const v1::GetIdentityRequest& request,
+                                                      const CallContext& context);
+
+ private:
+  ApiDirectory* const apis_;
+};
+
+}  // namespace contree
+
+#endif  // CONTREE_SERVICE_IMAGE_HANDLERS_H_

@@ -1,0 +1,127 @@
+#include "contree-service/operation_handlers.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+#include "common/telemetry/logging.h"
+#include "contree-service/image_reference.h"
+#include "contree-service/request_checks.h"
+
+namespace contree {
+namespace {
+
+// The command line as lineage shows it: as it was given.
+std::string CommandLine(const v1::RunInstanceRequest& request) {
+  std::string line = request.command();
+  for (const std::string& arg : request.args()) absl::StrAppend(&line, " ", arg);
+  return line;
+}
+
+StoreScope ScopeOf(const ContreeApi& api, const CallContext& context) {
+  return {.tenant = context.tenant, .platform = api.platform()};
+}
+
+}  // namespace
+
+absl::StatusOr<v1::RunInstanceResponse> OperationHandlers::RunInstance(
+    const v1::RunInstanceRequest& request, const CallContext& context) {
+  RETURN_IF_ERROR(CheckRunInstance(request));
+  ASSIGN_OR_RETURN(const ImageReference image, ParseImageReference(request.image()));
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  v1::RunInstanceResponse response;
+  // The platform resolves the tag itself: one exchange less, and no moment in which the tag can
+  // move.
+  ASSIGN_OR_RETURN(*response.mutable_operation_id(),
+                   api.StartInstance(request, image.ForApi(), context));
+  const std::string& id = response.operation_id();
+  // From here on the command runs: what fails must not hide its id. Following begins before the id
+  // is stored, so that the end is known as early as can be.
+  if (const absl::Status followed = tracker_->Follow(context.tenant, id); !followed.ok()) {
+    LogWarning("an operation is not followed yet",
+               {{"operation", id}, {"error", std::string(followed.message())}});
+  }
+  const absl::Status stored =
+      store_->AddStarted(ScopeOf(api, context), {.id = id,
+                                                 .kind = v1::OPERATION_KIND_INSTANCE,
+                                                 .command = CommandLine(request),
+                                                 .image = image.ForApi(),
+                                                 .created_at = clock_->Now()});
+  if (!stored.ok()) {
+    LogError("a started operation could not be stored",
+             {{"operation", id}, {"error", std::string(stored.message())}});
+  }
+  return response;
+}
+
+absl::StatusOr<v1::Operation> OperationHandlers::Current(const ContreeApi& api,
+                                                         const std::string& id,
+                                                         const CallContext& context) {
+  ASSIGN_OR_RETURN(std::optional<v1::Operation> stored,
+                   store_->FindFinal(ScopeOf(api, context), id));
+  if (stored.has_value()) return *std::move(stored);
+  ASSIGN_OR_RETURN(OperationSnapshot snapshot, api.GetOperation(id, context));
+  if (IsFinal(snapshot.operation.state())) {
+    const absl::Status kept =
+        store_->PutFinal(ScopeOf(api, context), snapshot.operation, clock_->Now());
+    if (!kept.ok()) {
+      LogWarning("the final record of an operation could not be stored",
+                 {{"operation", id}, {"error", std::string(kept.message())}});
+    }
+  }
+  return std::move(snapshot.operation);
+}
+
+absl::StatusOr<v1::GetOperationResponse> OperationHandlers::GetOperation(
+    const v1::GetOperationRequest& request, const CallContext& context) {
+  RETURN_IF_ERROR(CheckOperationId(request.operation_id()));
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  v1::GetOperationResponse response;
+  ASSIGN_OR_RETURN(*response.mutable_operation(), Current(api, request.operation_id(), context));
+  return response;
+}
+
+absl::StatusOr<v1::ListOperationsResponse> OperationHandlers::ListOperations(
+    const v1::ListOperationsRequest& request, const CallContext& context) {
+  RETURN_IF_ERROR(CheckPage(request.limit(), request.offset()));
+  v1::ListOperationsRequest query = request;
+  ASSIGN_OR_RETURN(*query.mutable_since(), CheckTimeBound("since", request.since()));
+  ASSIGN_OR_RETURN(*query.mutable_until(), CheckTimeBound("until", request.until()));
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  ASSIGN_OR_RETURN(std::vector<v1::Operation> operations, api.ListOperations(query, context));
+  v1::ListOperationsResponse response;
+  for (v1::Operation& operation : operations) {
+    // A platform that shows more in its list than the contract says does not make our list larger.
+    operation.clear_instance();
+    *response.add_operations() = std::move(operation);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::CancelOperationResponse> OperationHandlers::CancelOperation(
+    const v1::CancelOperationRequest& request, const CallContext& context) {
+  const std::string& id = request.operation_id();
+  RETURN_IF_ERROR(CheckOperationId(id));
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  v1::CancelOperationResponse response;
+  ASSIGN_OR_RETURN(std::optional<v1::Operation> stored,
+                   store_->FindFinal(ScopeOf(api, context), id));
+  if (stored.has_value()) {
+    *response.mutable_operation() = *std::move(stored);
+    return response;
+  }
+  const absl::Status asked = api.CancelOperation(id, context);
+  if (absl::IsFailedPrecondition(asked)) {
+    ASSIGN_OR_RETURN(*response.mutable_operation(), Current(api, id, context));
+    if (IsFinal(response.operation().state())) return response;
+    return asked;
+  }
+  RETURN_IF_ERROR(asked);
+  ASSIGN_OR_RETURN(*response.mutable_operation(), tracker_->AwaitFinal(id, context));
+  response.set_cancelled(response.operation().state() == v1::OPERATION_STATE_CANCELLED);
+  return response;
+}
+
+}  // namespace contree

@@ -1,0 +1,49 @@
+#ifndef CONTREE_SERVICE_OPERATION_HANDLERS_H_
+#define CONTREE_SERVICE_OPERATION_HANDLERS_H_
+
+// The RPCs that start, show and end operations. (Watching is in watch_reactors.h.) The errors are
+// those of the proto.
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/rpc/call_context.h"
+#include "common/time/clock.h"
+#include "contree-service/api/api_directory.h"
+#include "contree-service/operations/operation_tracker.h"
+#include "contree-service/store/contree_store.h"
+#include "contree/v1/contree_service.pb.h"
+
+namespace contree {
+
+// Thread-safe.
+class OperationHandlers {
+ public:
+  // All must outlive it.
+  OperationHandlers(ApiDirectory* apis, ContreeStore* store, OperationTracker* tracker,
+                    Clock* clock)
+      : apis_(apis), store_(store), tracker_(tracker), clock_(clock) {}
+
+  absl::StatusOr<v1::RunInstanceResponse> RunInstance(const v1::RunInstanceRequest& request,
+                                                      const CallContext& context);
+  absl::StatusOr<v1::GetOperationResponse> GetOperation(const v1::GetOperationRequest& request,
+                                                        const CallContext& context);
+  absl::StatusOr<v1::ListOperationsResponse> ListOperations(
+      const v1::ListOperationsRequest& request, const CallContext& context);
+  absl::StatusOr<v1::CancelOperationResponse> CancelOperation(
+      const v1::CancelOperationRequest& request, const CallContext& context);
+
+ private:
+  // From the store where it is final, else as the platform says now (stored if that is final).
+  absl::StatusOr<v1::Operation> Current(const ContreeApi& api, const std::string& id,
+                                        const CallContext& context);
+
+  ApiDirectory* const apis_;
+  ContreeStore* const store_;
+  OperationTracker* const tracker_;
+  Clock* const clock_;
+};
+
+}  // namespace contree
+
+#endif  // CONTREE_SERVICE_OPERATION_HANDLERS_H_

@@ -1,0 +1,46 @@
+#ifndef CONTREE_SERVICE_OPERATIONS_GROWING_THREAD_POOL_H_
+#define CONTREE_SERVICE_OPERATIONS_GROWING_THREAD_POOL_H_
+
+// Threads for work that mostly waits: every task begins at once, on an idle thread or on a new one,
+// up to a bound. None ever waits behind another.
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace contree {
+
+// Thread-safe.
+class GrowingThreadPool {
+ public:
+  explicit GrowingThreadPool(size_t max_threads, absl::Duration max_idle = absl::Seconds(10))
+      : max_threads_(max_threads), max_idle_(max_idle) {}
+  ~GrowingThreadPool();  // waits for every task
+  GrowingThreadPool(const GrowingThreadPool&) = delete;
+  GrowingThreadPool& operator=(const GrowingThreadPool&) = delete;
+
+  // ResourceExhausted: max_threads are busy, or the system gives no more.
+  absl::Status Run(std::function<void()> task);
+
+ private:
+  void Work();
+
+  const size_t max_threads_;
+  const absl::Duration max_idle_;
+  absl::Mutex mutex_;
+  absl::CondVar changed_;
+  std::deque<std::function<void()>> tasks_
+      ABSL_GUARDED_BY(mutex_);  // never more than there are idle threads
+  size_t threads_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool ends_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace contree
+
+#endif  // CONTREE_SERVICE_OPERATIONS_GROWING_THREAD_POOL_H_
