@@ -27,6 +27,8 @@ class PendingCall {
   Effort effort() const { return effort_; }
   // Whether the client asked for notifications about it.
   bool wants_progress() const { return progress_token_json_.has_value(); }
+  // There is no way to send them: none will be made. Only before Run.
+  void DropProgress() { progress_token_json_.reset(); }
 
   // Runs it, once, and returns the answer; nullopt: the client has cancelled it and gets none.
   std::optional<std::string> Run();

@@ -141,6 +141,7 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
   if (accepted.call == nullptr) return exchange.Respond(202);
 
   const bool as_events = accepts.events && (accepted.call->wants_progress() || !accepts.json);
+  if (!as_events) accepted.call->DropProgress();
   if (!as_events && accepted.call->effort() != Effort::kWaits) {
     // Nobody can cancel it, so there is an answer.
     return exchange.Respond(200, kJson, accepted.call->Run().value_or(""));

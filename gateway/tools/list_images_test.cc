@@ -1,5 +1,3 @@
-// list_images, get_image and set_tag.
-
 #include "gateway/testing/fake_backend.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -64,31 +62,6 @@ TEST(ListImagesTest, APlatformThatIsAwayIsSaidInPlainWords) {
   EXPECT_EQ(backend.CallError("list_images", json::object()),
             "The platform cannot be reached: connection refused. Operations that run go on; try "
             "again in a moment.");
-}
-
-TEST(GetImageTest, ATagIsResolved) {
-  FakeBackend backend;
-  EXPECT_EQ(backend.CallOk("get_image", {{"image", "tag:busybox:latest"}}),
-            json({{"uuid", kBusyboxUuid}, {"tag", "busybox:latest"}}));
-}
-
-TEST(GetImageTest, AMissingImageIsAnErrorThatNamesIt) {
-  FakeBackend backend;
-  EXPECT_EQ(backend.CallError("get_image", {{"image", kOther}}),
-            "no such image: '95ba4f1b-a511-425b-8a3e-000000000002'");
-  EXPECT_THAT(backend.CallError("get_image", json::object()),
-              HasSubstr("argument 'image' is missing"));
-}
-
-TEST(SetTagTest, ATagIsSetOrRemoved) {
-  FakeBackend backend;
-  EXPECT_EQ(backend.CallOk("set_tag", {{"image_uuid", kBusyboxUuid}, {"tag", "common/x:1"}}),
-            json({{"uuid", kBusyboxUuid}, {"tag", "common/x:1"}}));
-  EXPECT_EQ(backend.CallOk("set_tag", {{"image_uuid", kBusyboxUuid}}),
-            json({{"uuid", kBusyboxUuid}}));
-  const FakeCalls calls = backend.service().calls();
-  EXPECT_EQ(calls.set_tag.at(0).tag(), "common/x:1");
-  EXPECT_EQ(calls.set_tag.at(1).tag(), "");
 }
 
 }  // namespace
