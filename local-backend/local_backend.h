@@ -1,8 +1,9 @@
 #ifndef LOCAL_BACKEND_LOCAL_BACKEND_H_
 #define LOCAL_BACKEND_LOCAL_BACKEND_H_
 
-// The ConTree HTTP API served from this machine, every command in a sandbox of its own. One function is the whole
-// program, so that another program can run it in a child process: it enters namespaces and never leaves them.
+// The ConTree HTTP API served from this machine, every command in a sandbox of its own. One
+// function is the whole program, so that another program can run it in a child process: it enters
+// namespaces and never leaves them.
 
 #include <string>
 
@@ -15,27 +16,32 @@ struct LocalBackendOptions {
   std::string state_dir;
   std::string listen = "127.0.0.1:0";  // of the HTTP API; port 0: a free one
   std::string grpc_listen;             // of gRPC health and reflection; empty: not served
-  std::string token_file;              // its first line is the Bearer token that requests must carry; empty: any will do
-  int max_concurrent = 0;              // instances that run at once, others wait their turn; 0: by the number of CPUs
-  std::string bubblewrap = "bwrap";    // a path, or a name that is looked up on the PATH
+  std::string token_file;  // its first line is the Bearer token that requests must carry; empty:
+                           // any will do
+  int max_concurrent =
+      0;  // instances that run at once, others wait their turn; 0: by the number of CPUs
+  std::string bubblewrap = "bwrap";  // a path, or a name that is looked up on the PATH
 
-  // One backend for all programs of a desk that use the state directory. It makes up a token, and says where it is on
-  // the unix socket state_dir + "/local-backend/control.sock": each client that connects gets one line
-  // {"url": …, "token": …, "pid": …} and keeps the connection as its lifeline. With no lifeline and nothing running,
-  // it ends after `linger`.
+  // One backend for all programs of a desk that use the state directory. It makes up a token, and
+  // says where it is on the unix socket state_dir + "/local-backend/control.sock": each client that
+  // connects gets one line
+  // {"url": …, "token": …, "pid": …} and keeps the connection as its lifeline. With no lifeline and
+  // nothing running, it ends after `linger`.
   bool on_demand = false;
   absl::Duration linger = absl::Seconds(2);
 
-  // Gets "ready\n" once requests are served or "error: MESSAGE\n", and is closed; -1: nobody wants to know.
+  // Gets "ready\n" once requests are served or "error: MESSAGE\n", and is closed; -1: nobody wants
+  // to know.
   int ready_fd = -1;
 };
 
 inline constexpr int kLocalBackendIsRunning = 3;
 
-// Serves until SIGTERM, SIGINT or SIGHUP (or, on demand, until nobody needs it), then drains. Call it with no other
-// thread running. Logging must be set up and the termination signals blocked (common/server/termination.h).
-// Returns an exit code: 0; 1 when it cannot serve (isolation is missing, an address is taken; logged, and told to
-// ready_fd); kLocalBackendIsRunning when another backend holds the state directory.
+// Serves until SIGTERM, SIGINT or SIGHUP (or, on demand, until nobody needs it), then drains. Call
+// it with no other thread running. Logging must be set up and the termination signals blocked
+// (common/server/termination.h). Returns an exit code: 0; 1 when it cannot serve (isolation is
+// missing, an address is taken; logged, and told to ready_fd); kLocalBackendIsRunning when another
+// backend holds the state directory.
 int RunLocalBackend(const LocalBackendOptions& options);
 
 }  // namespace contree

@@ -111,8 +111,9 @@ class Keeper {
 
   void PollOnce(absl::Time until) {
     pollfd entries[] = {
-        {.fd = out_.get(), .events = POLLIN, .revents = 0},
-        {.fd = err_.get(), .events = POLLIN, .revents = 0},
+        // Not before the report that the command has started: it comes first for the caller too.
+        {.fd = started_ ? out_.get() : -1, .events = POLLIN, .revents = 0},
+        {.fd = started_ ? err_.get() : -1, .events = POLLIN, .revents = 0},
         {.fd = process_.control.get(), .events = POLLIN, .revents = 0},
         {.fd = in_.get(), .events = POLLOUT, .revents = 0},
         {.fd = process_.diagnostics.get(), .events = POLLIN, .revents = 0},
@@ -135,6 +136,10 @@ class Keeper {
       // What it said last must not be lost, nor the report that it sent just before.
       while (process_.control.is_open()) ReceiveReply();
       while (process_.diagnostics.is_open()) ReadDiagnostics();
+      if (!started_) {
+        out_.Reset();
+        err_.Reset();
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 #include "local-backend/testing/namespace_test_main.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -8,6 +9,7 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "common/files/unique_fd.h"
 #include "common/testing/temp_directory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -78,7 +80,15 @@ SandboxSpec TestSpec(const std::vector<std::string>& layers, std::vector<std::st
 }  // namespace contree
 
 int main(int argc, char** argv) {
+  unsetenv("TEST_PREMATURE_EXIT_FILE");  // its directory is out of reach inside
   testing::InitGoogleMock(&argc, argv);
+  // The report too: through a descriptor that was opened outside.
+  contree::UniqueFd report;
+  if (const char* path = getenv("XML_OUTPUT_FILE"); path != nullptr) {
+    report.Reset(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+    fchmod(report.get(), 0666);
+    testing::GTEST_FLAG(output) = absl::StrCat("xml:/proc/self/fd/", report.get());
+  }
   signal(SIGPIPE, SIG_IGN);
   const contree::TempDirectory outside;
   const auto inside = contree::EnterPrivateNamespaces(outside.path());

@@ -1,0 +1,62 @@
+#include "local-backend/api/answers.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "common/telemetry/logging.h"
+#include "local-backend/operations/event_log.h"
+
+namespace contree {
+namespace {
+
+constexpr size_t kMaxWholeBody = 64 * 1024;
+constexpr char kJson[] = "application/json";
+
+}  // namespace
+
+void AnswerJson(HttpExchange& exchange, int status, const nlohmann::json& body) {
+  std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (text.size() <= kMaxWholeBody) return exchange.Respond(status, kJson, std::move(text));
+  exchange.RespondStream(status, kJson, [text = std::move(text)](HttpResponseStream& stream) {
+    for (size_t at = 0; at < text.size(); at += kMaxWholeBody) {
+      if (!stream.Write(absl::string_view(text).substr(at, kMaxWholeBody))) return;
+    }
+  });
+}
+
+void AnswerError(HttpExchange& exchange, int status, absl::string_view message) {
+  AnswerJson(exchange, status, {{"error", std::string(message)}, {"status", status}});
+}
+
+void AnswerError(HttpExchange& exchange, const absl::Status& error, int precondition_status) {
+  switch (error.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return AnswerError(exchange, 400, error.message());
+    case absl::StatusCode::kNotFound:
+      return AnswerError(exchange, 404, error.message());
+    case absl::StatusCode::kFailedPrecondition:
+      return AnswerError(exchange, precondition_status, error.message());
+    case absl::StatusCode::kResourceExhausted:
+      return AnswerError(exchange, 413, error.message());
+    case absl::StatusCode::kAborted:
+      return AnswerError(exchange, 400, error.message());
+    case absl::StatusCode::kUnavailable:
+      exchange.SetHeader("Retry-After", "1");
+      return AnswerError(exchange, 503, error.message());
+    default:
+      LogError("a request failed", {{"method", exchange.method()}, {"error", error.ToString()}});
+      return AnswerError(exchange, 500, error.message());
+  }
+}
+
+nlohmann::json ToJson(const Image& image) {
+  nlohmann::json json = {{"uuid", image.uuid},
+                         {"tag", nullptr},
+                         {"created_at", FormatApiTime(image.created_at)},
+                         {"operation_uuid", nullptr}};
+  if (!image.tag.empty()) json["tag"] = image.tag;
+  if (!image.operation_uuid.empty()) json["operation_uuid"] = image.operation_uuid;
+  return json;
+}
+
+}  // namespace contree

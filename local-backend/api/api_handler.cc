@@ -1,0 +1,125 @@
+#include "local-backend/api/api_handler.h"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "local-backend/api/answers.h"
+#include "local-backend/api/routes.h"
+
+namespace contree {
+namespace {
+
+struct Route {
+  const char* method;
+  const char* path;  // below /v1; "*" is the variable segment
+  void (*answer)(ApiCall&);
+};
+
+// HEAD is answered as GET; the server drops the body.
+constexpr Route kRoutes[] = {
+    {"GET", "/whoami", GetWhoami},
+    {"GET", "/images", ListImages},
+    {"PATCH", "/images/*/tag", PatchImageTag},
+    {"DELETE", "/images/*/tag", DeleteImageTag},
+    {"POST", "/instances", PostInstance},
+    {"GET", "/operations", ListOperations},
+    {"GET", "/operations/*", GetOperation},
+    {"DELETE", "/operations/*", DeleteOperation},
+    {"GET", "/operations/*/events", GetOperationEvents},
+    {"GET", "/inspect", InspectTag},
+    {"GET", "/inspect/*", InspectImage},
+    {"GET", "/inspect/*/list", InspectList},
+    {"GET", "/inspect/*/download", InspectDownload},
+};
+
+// Whether `path` has the form `pattern`; `id` becomes the segment at the star.
+bool Matches(absl::string_view pattern, absl::string_view path, std::string& id) {
+  const std::vector<absl::string_view> wanted = absl::StrSplit(pattern, '/');
+  const std::vector<absl::string_view> given = absl::StrSplit(path, '/');
+  if (wanted.size() != given.size()) return false;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] == "*" && !given[i].empty()) {
+      id = std::string(given[i]);
+    } else if (wanted[i] != given[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Takes as long whatever the difference is.
+bool SameSecret(absl::string_view a, absl::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+  }
+  return difference == 0;
+}
+
+bool IsAuthorized(const HttpExchange& exchange, const std::string& token) {
+  constexpr absl::string_view kBearer = "Bearer ";
+  const std::string header = exchange.Header("Authorization").value_or("");
+  if (!absl::StartsWithIgnoreCase(header, kBearer) || header.size() == kBearer.size()) return false;
+  return token.empty() || SameSecret(absl::string_view(header).substr(kBearer.size()), token);
+}
+
+void Dispatch(HttpExchange& exchange, ApiServices& services) {
+  absl::string_view path = exchange.path();
+  if (!absl::StartsWith(path, "/v1/")) {
+    return AnswerError(exchange, 404,
+                       absl::StrCat("there is no ", path, " here: the API begins with /v1/"));
+  }
+  if (!IsAuthorized(exchange, services.token)) {
+    exchange.SetHeader("WWW-Authenticate", "Bearer");
+    return AnswerError(exchange, 401, "a valid Authorization: Bearer token is required");
+  }
+  path.remove_prefix(3);
+  const bool trailing_slash = absl::EndsWith(path, "/");
+  if (trailing_slash) path.remove_suffix(1);
+  const std::string method = exchange.method() == "HEAD" ? "GET" : exchange.method();
+  ApiCall call = {
+      .exchange = exchange, .services = services, .id = "", .trailing_slash = trailing_slash};
+  bool other_method = false;
+  for (const Route& route : kRoutes) {
+    if (!Matches(route.path, path, call.id)) continue;
+    if (route.method == method) return route.answer(call);
+    other_method = true;
+  }
+  AnswerError(exchange, other_method ? 405 : 404,
+              absl::StrCat(other_method ? "this route does not take " : "there is no route ",
+                           exchange.method(), other_method ? "" : " ",
+                           other_method ? "" : exchange.path()));
+}
+
+}  // namespace
+
+HttpHandler MakeApiHandler(ApiServices services) {
+  auto shared = std::make_shared<ApiServices>(std::move(services));
+  return [shared](HttpExchange& exchange) { Dispatch(exchange, *shared); };
+}
+
+void GetWhoami(ApiCall& call) {
+  nlohmann::json permissions;
+  for (const char* name : {"spawn", "spawn_disposable", "list", "cancel", "set_image_tag"})
+    permissions[name] = true;
+  // There is no such route yet; a client that asks before it imports is told so.
+  permissions["import"] = false;
+  AnswerJson(call.exchange, 200,
+             {{"token_uuid", call.services.token_uuid},
+              {"token_expiration", nullptr},
+              {"permissions", permissions},
+              {"operations_stat",
+               {{"running_instances", call.services.operations.running()}, {"running_imports", 0}}},
+              {"limits",
+               {{"instance_max_timeout", 3600},
+                {"instance_max_concurrency", call.services.max_concurrent},
+                {"instance_max_layer_bytes", kMaxLayerBytes}}}});
+}
+
+}  // namespace contree

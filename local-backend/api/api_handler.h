@@ -1,0 +1,27 @@
+#ifndef LOCAL_BACKEND_API_API_HANDLER_H_
+#define LOCAL_BACKEND_API_API_HANDLER_H_
+
+// The ConTree HTTP API under /v1: who may call, and which function answers which route.
+
+#include <string>
+
+#include "common/http/http_server.h"
+#include "local-backend/images/image_store.h"
+#include "local-backend/operations/operations.h"
+
+namespace contree {
+
+struct ApiServices {
+  ImageStore& images;
+  Operations& operations;
+  std::string token;       // that requests must carry; empty: any Bearer token will do
+  std::string token_uuid;  // names the token to its owner
+  int max_concurrent = 1;
+};
+
+// What `services` refers to outlives the handler. Thread-safe.
+HttpHandler MakeApiHandler(ApiServices services);
+
+}  // namespace contree
+
+#endif  // LOCAL_BACKEND_API_API_HANDLER_H_

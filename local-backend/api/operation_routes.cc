@@ -1,0 +1,157 @@
+// GET /operations, GET and DELETE /operations/{id}, GET /operations/{id}/events.
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status/status_macros.h"
+#include "local-backend/api/answers.h"
+#include "local-backend/api/parameters.h"
+#include "local-backend/api/routes.h"
+
+namespace contree {
+namespace {
+
+// How long a reader of events goes without a look whether its client is still there.
+constexpr absl::Duration kLookInterval = absl::Milliseconds(250);
+constexpr absl::Duration kKeepaliveInterval = absl::Seconds(15);
+
+nlohmann::json OrNull(const std::string& text) {
+  return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
+}
+
+nlohmann::json Summary(const Operation& operation) {
+  return {{"uuid", operation.uuid},
+          {"kind", operation.kind},
+          {"status", operation.status},
+          {"error", OrNull(operation.error)},
+          {"created_at", FormatApiTime(operation.created_at)},
+          {"duration", absl::ToDoubleSeconds(operation.duration)},
+          {"image_size", operation.image_size},
+          {"consumed_cpu", absl::ToDoubleSeconds(operation.cpu_time)},
+          {"consumed_memory", operation.max_rss_kilobytes},
+          {"image_uuid", OrNull(operation.image_uuid)},
+          {"result_image_uuid", OrNull(operation.result_image_uuid)}};
+}
+
+// What we stored is JSON; a damaged row must not take the answer down.
+nlohmann::json Parsed(const std::string& text) {
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  return json.is_object() ? json : nlohmann::json(nullptr);
+}
+
+absl::StatusOr<OperationFilter> Filter(const HttpExchange& exchange) {
+  OperationFilter filter;
+  ASSIGN_OR_RETURN(const Page page, PageParameters(exchange));
+  filter.limit = page.limit;
+  filter.offset = page.offset;
+  filter.status = exchange.Query("status").value_or("");
+  bool known = filter.status.empty();
+  for (const char* status : {kPending, "ASSIGNED", kExecuting, kSuccess, kFailed, kCancelled}) {
+    known |= filter.status == status;
+  }
+  if (!known) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", filter.status,
+        "\" is not a status: PENDING, ASSIGNED, EXECUTING, SUCCESS, FAILED or CANCELLED"));
+  }
+  filter.kind = exchange.Query("kind").value_or("");
+  if (!filter.kind.empty() && filter.kind != kInstanceKind && filter.kind != "image_import") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", filter.kind, "\" is not a kind: instance or image_import"));
+  }
+  ASSIGN_OR_RETURN(filter.since, TimeParameter(exchange, "since", filter.since));
+  ASSIGN_OR_RETURN(filter.until, TimeParameter(exchange, "until", filter.until));
+  return filter;
+}
+
+struct EventsRequest {
+  std::shared_ptr<const EventLog> log;
+  bool follow = false;
+  int64_t next = 0;   // the first id that the client has not seen
+  int64_t spid = -1;  // -1: of all processes
+};
+
+absl::StatusOr<EventsRequest> ParseEventsRequest(ApiCall& call) {
+  EventsRequest request;
+  ASSIGN_OR_RETURN(request.follow, FlagParameter(call.exchange, "follow"));
+  const std::optional<std::string> spid = call.exchange.Query("spid");
+  if (spid.has_value() && (!absl::SimpleAtoi(*spid, &request.spid) || request.spid < 0)) {
+    return absl::InvalidArgumentError("spid must be a number from 0");
+  }
+  std::optional<std::string> last = call.exchange.Header("Last-Event-Id");
+  if (!last.has_value()) last = call.exchange.Query("since");
+  int64_t seen = -1;
+  if (last.has_value() && (!absl::SimpleAtoi(*last, &seen) || seen < -1)) {
+    return absl::InvalidArgumentError("since and Last-Event-Id must be the id of an event, or -1");
+  }
+  request.next = seen + 1;
+  ASSIGN_OR_RETURN(request.log, call.services.operations.Events(call.id));
+  return request;
+}
+
+void SendEvents(EventsRequest& request, HttpResponseStream& stream) {
+  absl::Time last_sent = absl::Now();
+  while (true) {
+    const EventLog::Page page =
+        request.log->Read(request.next, request.follow ? kLookInterval : absl::ZeroDuration());
+    std::string frames;
+    for (const Event& event : page.events) {
+      request.next = event.id + 1;
+      if (request.spid >= 0 && event.spid != request.spid) continue;
+      absl::StrAppend(&frames, "id: ", event.id, "\nevent: ", event.type, "\ndata: ", event.json,
+                      "\n\n");
+    }
+    const absl::Time now = absl::Now();
+    if (frames.empty() && now - last_sent >= kKeepaliveInterval) frames = ": keepalive\n\n";
+    if (!frames.empty()) {
+      last_sent = now;
+      if (!stream.Write(frames)) return;
+    }
+    if (page.closed || !request.follow || !stream.IsOpen()) return;
+  }
+}
+
+}  // namespace
+
+void ListOperations(ApiCall& call) {
+  const absl::StatusOr<OperationFilter> filter = Filter(call.exchange);
+  if (!filter.ok()) return AnswerError(call.exchange, filter.status());
+  const absl::StatusOr<std::vector<Operation>> operations = call.services.operations.List(*filter);
+  if (!operations.ok()) return AnswerError(call.exchange, operations.status());
+  nlohmann::json list = nlohmann::json::array();
+  for (const Operation& operation : *operations) list.push_back(Summary(operation));
+  AnswerJson(call.exchange, 200, list);
+}
+
+void GetOperation(ApiCall& call) {
+  const absl::StatusOr<Operation> operation = call.services.operations.Get(call.id);
+  if (!operation.ok()) return AnswerError(call.exchange, operation.status());
+  nlohmann::json answer = Summary(*operation);
+  nlohmann::json metadata = Parsed(operation->request);
+  metadata["result"] = Parsed(operation->result);
+  answer["metadata"] = metadata;
+  answer["result"] = {{"image", OrNull(operation->result_image_uuid)}, {"tag", nullptr}};
+  if (!operation->IsTerminal()) call.exchange.SetHeader("Retry-After", "1");
+  AnswerJson(call.exchange, 200, answer);
+}
+
+void DeleteOperation(ApiCall& call) {
+  const absl::Status cancelled = call.services.operations.Cancel(call.id);
+  if (!cancelled.ok()) return AnswerError(call.exchange, cancelled);
+  call.exchange.Respond(202);
+}
+
+void GetOperationEvents(ApiCall& call) {
+  absl::StatusOr<EventsRequest> request = ParseEventsRequest(call);
+  if (!request.ok()) return AnswerError(call.exchange, request.status());
+  call.exchange.SetHeader("Cache-Control", "no-cache");
+  call.exchange.RespondStream(200, "text/event-stream",
+                              [request = *std::move(request)](HttpResponseStream& stream) mutable {
+                                SendEvents(request, stream);
+                              });
+}
+
+}  // namespace contree

@@ -1,0 +1,41 @@
+#ifndef LOCAL_BACKEND_API_ROUTES_H_
+#define LOCAL_BACKEND_API_ROUTES_H_
+
+// The functions behind the routes; each reads the request and answers it. Thread-safe.
+
+#include <string>
+
+#include "common/http/http_server.h"
+#include "local-backend/api/api_handler.h"
+
+namespace contree {
+
+// One request on its way to its function.
+struct ApiCall {
+  HttpExchange& exchange;
+  ApiServices& services;
+  std::string id;               // the variable segment of the path, where the route has one
+  bool trailing_slash = false;  // of the path
+};
+
+void GetWhoami(ApiCall& call);
+
+void ListImages(ApiCall& call);
+void PatchImageTag(ApiCall& call);
+void DeleteImageTag(ApiCall& call);
+
+void PostInstance(ApiCall& call);
+
+void ListOperations(ApiCall& call);
+void GetOperation(ApiCall& call);
+void DeleteOperation(ApiCall& call);
+void GetOperationEvents(ApiCall& call);
+
+void InspectTag(ApiCall& call);
+void InspectImage(ApiCall& call);
+void InspectList(ApiCall& call);
+void InspectDownload(ApiCall& call);
+
+}  // namespace contree
+
+#endif  // LOCAL_BACKEND_API_ROUTES_H_

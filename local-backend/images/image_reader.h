@@ -1,0 +1,53 @@
+#ifndef LOCAL_BACKEND_IMAGES_IMAGE_READER_H_
+#define LOCAL_BACKEND_IMAGES_IMAGE_READER_H_
+
+// Looks into an image without running anything: its layers are mounted read-only, out of everyone's
+// sight, and paths are resolved below that root by the kernel, symbolic links included.
+// Thread-safe.
+
+#include <sys/stat.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/files/unique_fd.h"
+
+namespace contree {
+
+struct FileEntry {
+  std::string name;
+  struct stat info = {};
+  std::string target;  // of a symbolic link
+};
+
+class ImageReader {
+ public:
+  // FailedPrecondition: the layers cannot be mounted.
+  static absl::StatusOr<ImageReader> Open(const std::vector<std::string>& layers,
+                                          const std::string& empty_directory);
+
+  // The entries of a directory, by name. NotFound: no such path. FailedPrecondition: not a
+  // directory, or a loop of symbolic links.
+  absl::StatusOr<std::vector<FileEntry>> List(const std::string& path) const;
+
+  // A regular file opened for reading. NotFound: no such path. FailedPrecondition: no regular file,
+  // or a loop.
+  absl::StatusOr<UniqueFd> OpenFile(const std::string& path) const;
+
+  // The name of a uid or gid in the image's /etc/passwd or /etc/group.
+  // Not every id has one; then it is absent from the map.
+  std::vector<std::pair<uint32_t, std::string>> UserNames() const;
+  std::vector<std::pair<uint32_t, std::string>> GroupNames() const;
+
+ private:
+  explicit ImageReader(UniqueFd root) : root_(std::move(root)) {}
+  absl::StatusOr<UniqueFd> Resolve(const std::string& path, int flags) const;
+  std::vector<std::pair<uint32_t, std::string>> Names(const std::string& path) const;
+
+  UniqueFd root_;
+};
+
+}  // namespace contree
+
+#endif  // LOCAL_BACKEND_IMAGES_IMAGE_READER_H_

@@ -1,0 +1,55 @@
+// contree-local-backend: the ConTree HTTP API served from this machine.
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include "common/files/state_directory.h"
+#include "common/server/termination.h"
+#include "common/telemetry/logging.h"
+#include "local-backend/local_backend.h"
+
+int main(int argc, char** argv) {
+  contree::BlockTerminationSignals();
+  contree::LocalBackendOptions options;
+  options.state_dir = contree::DefaultStateDirectory();
+  options.grpc_listen = "127.0.0.1:0";
+  std::string log_level = "info";
+  double linger_seconds = absl::ToDoubleSeconds(options.linger);
+
+  CLI::App app("Serves the ConTree HTTP API from this machine, every command isolated.");
+  app.add_option("--state-dir", options.state_dir, "where images and operations are kept")
+      ->capture_default_str();
+  app.add_option("--listen", options.listen, "HOST:PORT of the HTTP API; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--grpc-listen", options.grpc_listen,
+                 "HOST:PORT of gRPC health and reflection; empty: none")
+      ->capture_default_str();
+  app.add_option("--token-file", options.token_file,
+                 "file whose first line is the Bearer token that requests must carry");
+  app.add_option("--max-concurrent", options.max_concurrent,
+                 "instances that run at once; 0 chooses by the number of CPUs")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+  app.add_option("--bubblewrap", options.bubblewrap, "the program bwrap, by path or by name")
+      ->capture_default_str();
+  app.add_flag("--on-demand", options.on_demand,
+               "serve the programs that connect to the control socket, end when none is left");
+  app.add_option("--linger", linger_seconds,
+                 "seconds to stay when nobody needs the backend (with --on-demand)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--ready-fd", options.ready_fd,
+                 "descriptor that gets \"ready\" or \"error: MESSAGE\" (with --on-demand)");
+  app.add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  options.linger = absl::Seconds(linger_seconds);
+  if (options.on_demand) options.grpc_listen.clear();
+  if (const absl::Status status = contree::InitLogging("contree-local-backend", log_level);
+      !status.ok()) {
+    std::cerr << status.message() << std::endl;
+    return 1;
+  }
+  return contree::RunLocalBackend(options);
+}

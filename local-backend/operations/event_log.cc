@@ -1,0 +1,80 @@
+#include "local-backend/operations/event_log.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+
+namespace contree {
+
+std::string FormatApiTime(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E6S+00:00", time, absl::UTCTimeZone());
+}
+
+EventLog::EventLog(absl::string_view saved) : closed_(true) {
+  for (absl::string_view line : absl::StrSplit(saved, '\n', absl::SkipEmpty())) {
+    const auto event = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
+    if (!event.is_object()) continue;
+    events_.push_back({.id = event.value("id", int64_t{0}),
+                       .spid = event.value("spid", 0),
+                       .type = event.value("type", std::string()),
+                       .json = std::string(line)});
+  }
+}
+
+Event EventLog::Prepare(int spid, const std::string& type, const nlohmann::json& data) const {
+  Event event;
+  {
+    const absl::MutexLock lock(&mutex_);
+    event.id = static_cast<int64_t>(events_.size());
+  }
+  event.spid = spid;
+  event.type = type;
+  event.json = nlohmann::json{
+      {"id", event.id},
+      {"ts", FormatApiTime(absl::Now())},
+      {"spid", spid},
+      {"type", type},
+      {"data",
+       data}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return event;
+}
+
+void EventLog::Append(int spid, const std::string& type, const nlohmann::json& data) {
+  Event event = Prepare(spid, type, data);
+  const absl::MutexLock lock(&mutex_);
+  events_.push_back(std::move(event));
+}
+
+std::string EventLog::SaveWith(const Event& last) const {
+  const absl::MutexLock lock(&mutex_);
+  std::string text;
+  for (const Event& event : events_) absl::StrAppend(&text, event.json, "\n");
+  absl::StrAppend(&text, last.json, "\n");
+  return text;
+}
+
+void EventLog::Close(Event last) {
+  const absl::MutexLock lock(&mutex_);
+  events_.push_back(std::move(last));
+  closed_ = true;
+}
+
+EventLog::Page EventLog::Read(int64_t first, absl::Duration patience) const {
+  const absl::MutexLock lock(&mutex_);
+  const auto ready = [this, first]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return closed_ || static_cast<int64_t>(events_.size()) > first;
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&ready), patience);
+  Page page;
+  page.closed = closed_;
+  const size_t begin = first < 0 ? 0 : static_cast<size_t>(first);
+  if (begin < events_.size()) {
+    page.events.assign(events_.begin() + static_cast<std::ptrdiff_t>(begin), events_.end());
+  }
+  return page;
+}
+
+}  // namespace contree
