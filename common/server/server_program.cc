@@ -1,0 +1,80 @@
+#include "common/server/server_program.h"
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/files/state_directory.h"
+#include "common/server/grpc_server.h"
+#include "common/server/termination.h"
+#include "common/status/status_macros.h"
+#include "common/telemetry/logging.h"
+
+namespace contree {
+namespace {
+
+constexpr absl::Duration kDrainGrace = absl::Seconds(10);
+
+struct CommonFlags {
+  std::string listen = "127.0.0.1:0";
+  std::string state_dir = DefaultStateDirectory();
+  std::string log_level = "info";
+};
+
+absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
+  ASSIGN_OR_RETURN(const std::string state_dir, MakePrivateDirectory(flags.state_dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ServedParts> parts, program.open(state_dir));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<GrpcServer> server,
+      GrpcServer::Start({.listen = flags.listen, .health_names = program.service_names},
+                        parts->services()));
+  LogInfo(absl::StrCat(program.name, " listens on ", server->address()),
+          {{"address", server->address()}, {"state_dir", state_dir}});
+  const int signal = WaitForTermination();
+  LogInfo(absl::StrCat(program.name, " drains"), {{"signal", absl::StrCat(signal)}});
+  parts->Stop();
+  server->Drain(kDrainGrace);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int RunServerProgram(int argc, char** argv, const ServerProgram& program) {
+  BlockTerminationSignals();
+  CommonFlags flags;
+  try {
+    CLI::App app(program.description, program.name);
+    app.add_option("--listen", flags.listen,
+                   "HOST:PORT to serve gRPC on; port 0 takes a free one, which the log names")
+        ->capture_default_str();
+    app.add_option("--state-dir", flags.state_dir,
+                   "where everything that must outlive the program is kept")
+        ->capture_default_str();
+    app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+        ->capture_default_str();
+    if (program.add_flags != nullptr) program.add_flags(app);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app.exit(error) == 0 ? 0 : 2;
+    }
+  } catch (const std::exception& error) {
+    std::cerr << program.name << ": " << error.what() << std::endl;
+    return 2;
+  }
+  if (const absl::Status status = InitLogging(program.name, flags.log_level); !status.ok()) {
+    std::cerr << program.name << ": " << status.message() << std::endl;
+    return 2;
+  }
+  if (const absl::Status status = Serve(program, flags); !status.ok()) {
+    LogError(absl::StrCat(program.name, " cannot start"),
+             {{"error", std::string(status.message())}});
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace contree
