@@ -36,7 +36,7 @@ struct HttpOptions {
   int port = 9452;                 // 0: a free one
   // Host names, without a port, that the headers Host and Origin may have besides those of
   // loopback.
-  std::vector<std::string> allowed_hosts;
+  std::vector<std::string> allowed_hosts = {};
 };
 
 // MCP over Streamable HTTP at POST /mcp, and /healthz. Stops when destroyed.

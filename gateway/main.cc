@@ -105,7 +105,7 @@ absl::Status Serve(const Flags& flags) {
                                   ? ServeStdio(*gateway, grpc_server->address())
                                   : ServeHttp(*gateway, flags, grpc_server->address());
   grpc_server->Drain(kDrainGrace);
-  LogInfo("contree-gateway has ended");
+  if (status.ok()) LogInfo("contree-gateway has ended");
   return status;
 }
 

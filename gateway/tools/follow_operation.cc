@@ -1,19 +1,14 @@
 #include "gateway/tools/follow_operation.h"
 
-#include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/rpc/grpc_context.h"
 #include "common/status/grpc_status.h"
 #include "common/status/status_context.h"
+#include "gateway/tools/reconnect_pacer.h"
 
 namespace contree::gateway {
 namespace {
@@ -23,18 +18,6 @@ using contree::v1::Operation;
 using contree::v1::OperationEvent;
 using contree::v1::WatchOperationRequest;
 using contree::v1::WatchOperationResponse;
-
-constexpr absl::Duration kLongestPause = absl::Seconds(2);
-constexpr absl::Duration kGiveUpAfter = absl::Seconds(30);
-
-// False: stop was requested.
-bool SleepUnlessStopped(absl::Duration duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never_signalled;
-  std::unique_lock<std::mutex> lock(mutex);
-  never_signalled.wait_for(lock, stop, absl::ToChronoNanoseconds(duration), [] { return false; });
-  return !stop.stop_requested();
-}
 
 absl::Status EndedError(const CallContext& context) {
   if (context.stop.stop_requested()) {
@@ -68,22 +51,13 @@ absl::StatusOr<std::optional<Operation>> WatchOnce(
 
 }  // namespace
 
-bool ReconnectPacer::WaitAfter(const absl::Status& error, const CallContext& context) {
-  if (!absl::IsUnavailable(error)) return false;
-  const absl::Time now = absl::Now();
-  failing_since_ = std::min(failing_since_, now);
-  if (now - failing_since_ > kGiveUpAfter || now + pause_ >= context.deadline) return false;
-  const absl::Duration pause = std::exchange(pause_, std::min(pause_ * 2, kLongestPause));
-  return SleepUnlessStopped(pause, context.stop);
-}
-
-absl::StatusOr<Operation> FollowOperation(ContreeService::StubInterface& stub,
+absl::StatusOr<Operation> FollowOperation(ContreeService::StubInterface& stub, Clock& clock,
                                           const std::string& operation_id,
                                           const CallContext& context,
                                           absl::FunctionRef<void(const OperationEvent&)> on_event) {
   WatchOperationRequest request;
   request.set_operation_id(operation_id);
-  ReconnectPacer pacer;
+  ReconnectPacer pacer(clock);
   const auto name = [&operation_id] { return absl::StrCat("operation ", operation_id); };
   while (true) {
     absl::StatusOr<std::optional<Operation>> result =
@@ -98,7 +72,7 @@ absl::StatusOr<Operation> FollowOperation(ContreeService::StubInterface& stub,
           on_event(event);
         });
     if (result.ok() && result->has_value()) return std::move(**result);
-    if (context.stop.stop_requested() || absl::Now() >= context.deadline) {
+    if (context.stop.stop_requested() || clock.Now() >= context.deadline) {
       return Annotate(EndedError(context), name());
     }
     const absl::Status error =

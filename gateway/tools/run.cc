@@ -131,8 +131,8 @@ absl::StatusOr<ToolOutput> HandleRun(const json& arguments, RequestContext& cont
     return output;
   }
   context.report_progress(absl::StrCat("operation ", operation_id, " started"));
-  const absl::StatusOr<Operation> operation =
-      FollowOperation(stub, operation_id, context.call, [&context](const OperationEvent& event) {
+  const absl::StatusOr<Operation> operation = FollowOperation(
+      stub, *services.clock, operation_id, context.call, [&context](const OperationEvent& event) {
         if (const std::string text = ProgressText(event); !text.empty()) {
           context.report_progress(text);
         }

@@ -9,14 +9,16 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/time/clock.h"
 #include "contree/v1/contree_service.grpc.pb.h"
 #include "gateway/mcp/request_context.h"
 
 namespace contree::gateway {
 
-// The services that handlers call. Thread-safe, as gRPC's stubs are; owned by the Gateway.
+// What handlers call. Thread-safe, as gRPC's stubs are; owned by the Gateway.
 struct Services {
   std::unique_ptr<contree::v1::ContreeService::StubInterface> contree;
+  std::unique_ptr<Clock> clock = std::make_unique<RealClock>();
 };
 
 // MCP's hints, each set on purpose.

@@ -13,8 +13,8 @@
 #include "common/status/grpc_status.h"
 #include "common/status/status_context.h"
 #include "common/status/status_macros.h"
-#include "gateway/tools/follow_operation.h"
 #include "gateway/tools/operation_json.h"
+#include "gateway/tools/reconnect_pacer.h"
 #include "gateway/tools/tool.h"
 
 namespace contree::gateway {
@@ -100,8 +100,9 @@ absl::Status WatchOnce(Stub& stub, bool any, RequestContext& context, Progress& 
 }
 
 // Until all have ended, or with `any` one has. DeadlineExceeded: the time is up.
-absl::Status Watch(Stub& stub, bool any, RequestContext& context, Progress& progress) {
-  ReconnectPacer pacer;
+absl::Status Watch(Stub& stub, Clock& clock, bool any, RequestContext& context,
+                   Progress& progress) {
+  ReconnectPacer pacer(clock);
   while (true) {
     const size_t known = progress.ended.size() + progress.errors.size();
     absl::Status status = WatchOnce(stub, any, context, progress);
@@ -109,7 +110,7 @@ absl::Status Watch(Stub& stub, bool any, RequestContext& context, Progress& prog
     if (context.call.stop.stop_requested()) {
       return absl::CancelledError("nobody waits any more; the operations go on");
     }
-    if (absl::IsDeadlineExceeded(status) || absl::Now() >= context.call.deadline) {
+    if (absl::IsDeadlineExceeded(status) || clock.Now() >= context.call.deadline) {
       return absl::DeadlineExceededError("the time is up");
     }
     // A stream over ANY also ends when the first answer is an error: the rest is still to watch.
@@ -117,7 +118,7 @@ absl::Status Watch(Stub& stub, bool any, RequestContext& context, Progress& prog
     if (status.ok()) status = absl::UnavailableError("the event stream ended too early");
     if (progress.ended.size() + progress.errors.size() > known) pacer.Reset();
     if (pacer.WaitAfter(status, context.call)) continue;
-    if (absl::IsUnavailable(status) && absl::Now() + absl::Seconds(2) >= context.call.deadline) {
+    if (absl::IsUnavailable(status) && clock.Now() + absl::Seconds(2) >= context.call.deadline) {
       return absl::DeadlineExceededError("the time is up");
     }
     return Annotate(status, absl::StrCat("operations ", absl::StrJoin(progress.Open(), ", ")));
@@ -191,7 +192,7 @@ absl::StatusOr<ToolOutput> HandleWaitOperations(const json& arguments, RequestCo
   for (const json& id : arguments.at("operation_ids")) {
     if (seen.insert(id.get<std::string>()).second) progress.order.push_back(id.get<std::string>());
   }
-  const absl::Status watched = Watch(*services.contree, any, context, progress);
+  const absl::Status watched = Watch(*services.contree, *services.clock, any, context, progress);
   const bool timed_out = absl::IsDeadlineExceeded(watched);
   if (!watched.ok() && !timed_out) return watched;
   if (any && !timed_out && !progress.ended.empty()) {

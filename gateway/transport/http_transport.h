@@ -24,8 +24,8 @@ namespace contree::gateway {
 
 struct HttpTransportOptions {
   std::string host = "127.0.0.1";
-  int port = 0;                            // 0: a free one
-  std::vector<std::string> allowed_hosts;  // see OriginPolicy
+  int port = 0;                                 // 0: a free one
+  std::vector<std::string> allowed_hosts = {};  // see OriginPolicy
   int max_connections = 1024;
 };
 
