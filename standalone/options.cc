@@ -17,7 +17,8 @@
 namespace contree::standalone {
 namespace {
 
-// Where a token without a URL belongs: the reference server's default, and the vendor's for IAM tokens.
+// Where a token without a URL belongs: the reference server's default, and the vendor's for IAM
+// tokens.
 constexpr char kDefaultUrl[] = "https://contree.dev";
 constexpr char kDefaultIamUrl[] = "https://api.tokenfactory.nebius.com/sandboxes";
 constexpr size_t kMaxIniBytes = 1 << 20;
@@ -44,17 +45,19 @@ absl::StatusOr<Ini> ParseIni(const std::string& content, const std::string& path
     std::istringstream stream(content);
     for (const CLI::ConfigItem& item : CLI::ConfigINI().from_config(stream)) {
       if (item.name == "++" || item.name == "--") continue;  // CLI11's marks of a section's ends
-      const std::string section = item.parents.empty() ? "default" : absl::StrJoin(item.parents, ".");
+      const std::string section =
+          item.parents.empty() ? "default" : absl::StrJoin(item.parents, ".");
       ini[section][item.name] = absl::StrJoin(item.inputs, " ");
     }
   } catch (const CLI::Error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not an INI file that can be read: ", error.get_name()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not an INI file that can be read: ", error.get_name()));
   }
   return ini;
 }
 
-// Gives every option that neither a flag nor the environment named the value that mcp.ini has for it. "port" in the section
-// [http] is the option http-port.
+// Gives every option that neither a flag nor the environment named the value that mcp.ini has for
+// it. "port" in the section [http] is the option http-port.
 absl::Status ApplyMcpIni(const std::string& path, bool must_exist, CLI::App& app) {
   const absl::StatusOr<std::string> content = ReadFile(path, kMaxIniBytes);
   if (absl::IsNotFound(content.status()) && !must_exist) return absl::OkStatus();
@@ -89,8 +92,11 @@ absl::Status ResolvePlatform(bool local, Options& options) {
   }
   if (options.url.empty() && options.token.empty()) {
     const char* wanted = getenv("CONTREE_PROFILE");
-    ASSIGN_OR_RETURN(const auto profile,
-                     ReadActiveProfile(AuthIniPath(), wanted == nullptr ? std::nullopt : std::make_optional<std::string>(wanted)));
+    ASSIGN_OR_RETURN(
+        const auto profile,
+        ReadActiveProfile(AuthIniPath(), wanted == nullptr
+                                             ? std::nullopt
+                                             : std::make_optional<std::string>(wanted)));
     if (profile.has_value()) {
       options.url = profile->url;
       options.token = profile->token;
@@ -100,7 +106,8 @@ absl::Status ResolvePlatform(bool local, Options& options) {
     options.url = options.project.empty() ? kDefaultUrl : kDefaultIamUrl;
   }
   options.url = std::string(absl::StripSuffix(options.url, "/"));
-  if (!options.url.empty() && !absl::StartsWith(options.url, "http://") && !absl::StartsWith(options.url, "https://")) {
+  if (!options.url.empty() && !absl::StartsWith(options.url, "http://") &&
+      !absl::StartsWith(options.url, "https://")) {
     return absl::InvalidArgumentError(
         absl::StrCat("the platform's URL '", options.url, "' must begin with https:// or http://"));
   }
@@ -109,35 +116,41 @@ absl::Status ResolvePlatform(bool local, Options& options) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<Profile>> ReadActiveProfile(const std::string& auth_ini,
-                                                         const std::optional<std::string>& wanted_profile) {
+absl::StatusOr<std::optional<Profile>> ReadActiveProfile(
+    const std::string& auth_ini, const std::optional<std::string>& wanted_profile) {
   const absl::StatusOr<std::string> content = ReadFile(auth_ini, kMaxIniBytes);
   if (absl::IsNotFound(content.status())) return std::nullopt;
   RETURN_IF_ERROR(content.status());
   ASSIGN_OR_RETURN(Ini ini, ParseIni(*content, auth_ini));
 
   std::map<std::string, std::string> values = ini["default"];  // every section inherits them
-  std::string name = wanted_profile.value_or(values.contains("profile") ? values["profile"] : "default");
+  std::string name =
+      wanted_profile.value_or(values.contains("profile") ? values["profile"] : "default");
   const auto section = ini.find(absl::StrCat("profile:", name));
   if (section == ini.end()) {
     if (!wanted_profile.has_value()) return std::nullopt;
-    return absl::InvalidArgumentError(absl::StrCat(auth_ini, " has no [profile:", name, "], which CONTREE_PROFILE names"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(auth_ini, " has no [profile:", name, "], which CONTREE_PROFILE names"));
   }
   for (const auto& [key, value] : section->second) values[key] = value;
 
   const std::string type = values.contains("type") ? values["type"] : "jwt";
   Profile profile{.url = values["url"], .token = values["token"], .project = values["project"]};
   const std::string where = absl::StrCat(auth_ini, ", [profile:", name, "]: ");
-  if (profile.token.empty()) return absl::InvalidArgumentError(absl::StrCat(where, "token is missing"));
+  if (profile.token.empty())
+    return absl::InvalidArgumentError(absl::StrCat(where, "token is missing"));
   if (type == "iam") {
     if (profile.project.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(where, "project is missing; a profile of type iam needs it"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, "project is missing; a profile of type iam needs it"));
     }
     if (profile.url.empty()) profile.url = kDefaultIamUrl;
   } else if (type != "jwt") {
-    return absl::InvalidArgumentError(absl::StrCat(where, "type '", type, "' is neither jwt nor iam"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, "type '", type, "' is neither jwt nor iam"));
   } else if (profile.url.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(where, "url is missing; a profile of type jwt needs it"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, "url is missing; a profile of type jwt needs it"));
   }
   return profile;
 }
@@ -146,43 +159,52 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
   Options options;
   bool local = false;
   CLI::App app(
-      "contree-mcp: sandboxes for AI agents, over the Model Context Protocol. Every command runs isolated as root on an "
+      "contree-mcp: sandboxes for AI agents, over the Model Context Protocol. Every command runs "
+      "isolated as root on an "
       "immutable image; a run that changes something makes a new one.",
       "contree-mcp");
   app.set_version_flag("--version", "contree-mcp 0.1.0");
   std::string mcp_ini = absl::StrCat(ConfigHome(), "/contree/mcp.ini");
-  CLI::Option* config = app.add_option("--config", mcp_ini, "A file with these options as KEY = VALUE");
+  CLI::Option* config =
+      app.add_option("--config", mcp_ini, "A file with these options as KEY = VALUE");
   config->envname("CONTREE_MCP_CONFIG")->capture_default_str();
   app.fallthrough();
   app.add_option("--mode", options.mode, "How clients connect: stdio, or http (POST /mcp)")
       ->envname("CONTREE_MCP_MODE")
       ->check(CLI::IsMember({"stdio", "http"}))
       ->capture_default_str();
-  app.add_option("--http-listen,--http_listen", options.http_listen, "The address for --mode http; loopback only")
+  app.add_option("--http-listen,--http_listen", options.http_listen,
+                 "The address for --mode http; loopback only")
       ->envname("CONTREE_MCP_HTTP_LISTEN")
       ->capture_default_str();
-  app.add_option("--http-port,--http_port", options.http_port, "The port for --mode http; 0 takes a free one and prints it")
+  app.add_option("--http-port,--http_port", options.http_port,
+                 "The port for --mode http; 0 takes a free one and prints it")
       ->envname("CONTREE_MCP_HTTP_PORT")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  app.add_option("--url", options.url, "Base URL of the ConTree API; without credentials the embedded backend serves it")
+  app.add_option("--url", options.url,
+                 "Base URL of the ConTree API; without credentials the embedded backend serves it")
       ->envname("CONTREE_MCP_URL");
-  CLI::Option* token = app.add_option("--token", options.token,
-                                      "Token for the ConTree API. Other users of this machine can see a flag: "
-                                      "use the environment or mcp.ini instead");
+  CLI::Option* token =
+      app.add_option("--token", options.token,
+                     "Token for the ConTree API. Other users of this machine can see a flag: "
+                     "use the environment or mcp.ini instead");
   token->envname("CONTREE_MCP_TOKEN");
-  app.add_option("--project", options.project, "Project of an IAM token")->envname("CONTREE_MCP_PROJECT");
+  app.add_option("--project", options.project, "Project of an IAM token")
+      ->envname("CONTREE_MCP_PROJECT");
   app.add_flag("--local", local, "Use the embedded backend, whatever credentials there are");
   app.add_option("--state-dir,--state_dir", options.state_dir, "Where everything is kept")
       ->envname("CONTREE_MCP_STATE_DIR")
       ->default_str(DefaultStateDirectory());
-  app.add_option("--grpc-listen,--grpc_listen", options.grpc_listen,
-                 "HOST:PORT for gRPC (health, reflection, services); loopback only; none by default")
+  app.add_option(
+         "--grpc-listen,--grpc_listen", options.grpc_listen,
+         "HOST:PORT for gRPC (health, reflection, services); loopback only; none by default")
       ->envname("CONTREE_MCP_GRPC_LISTEN");
   app.add_option("--log-level,--log_level", options.log_level, "debug, info, warning or error")
       ->envname("CONTREE_MCP_LOG_LEVEL")
       ->capture_default_str();
-  const CLI::App* demo = app.add_subcommand("demo", "A session of an agent on the embedded backend, step by step");
+  const CLI::App* demo =
+      app.add_subcommand("demo", "A session of an agent on the embedded backend, step by step");
   CLI::App* backend = app.add_subcommand("local-backend", "");
   backend->group("");  // contree-mcp calls it; people use contree-local-backend
   backend->add_option("--ready-fd", options.ready_fd);
@@ -195,16 +217,19 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
     return {.options = std::nullopt, .text = text.str(), .exit_code = exit_code};
   }
   const auto fail = [](const absl::Status& status) {
-    return ParsedCommandLine{
-        .options = std::nullopt, .text = absl::StrCat("contree-mcp: ", status.message(), "\n"), .exit_code = 2};
+    return ParsedCommandLine{.options = std::nullopt,
+                             .text = absl::StrCat("contree-mcp: ", status.message(), "\n"),
+                             .exit_code = 2};
   };
-  if (const absl::Status status = ApplyMcpIni(mcp_ini, config->count() > 0, app); !status.ok()) return fail(status);
+  if (const absl::Status status = ApplyMcpIni(mcp_ini, config->count() > 0, app); !status.ok())
+    return fail(status);
   for (int i = 1; i < argc; ++i) options.token_was_a_flag |= absl::StartsWith(argv[i], "--token");
   if (options.state_dir.empty()) options.state_dir = DefaultStateDirectory();
   if (demo->parsed()) options.command = Command::kDemo;
   if (backend->parsed()) options.command = Command::kLocalBackend;
   if (options.command != Command::kServe) local = true;
-  if (const absl::Status status = ResolvePlatform(local, options); !status.ok()) return fail(status);
+  if (const absl::Status status = ResolvePlatform(local, options); !status.ok())
+    return fail(status);
   return {.options = std::move(options), .text = "", .exit_code = 0};
 }
 

@@ -1,9 +1,10 @@
 #ifndef STANDALONE_OPTIONS_H_
 #define STANDALONE_OPTIONS_H_
 
-// What a person may set on contree-mcp, and where it comes from: flags, then the environment (CONTREE_MCP_*), then
-// ~/.config/contree/mcp.ini, then the active profile of the vendor's auth.ini. Names and defaults are those of the reference
-// server, so that an existing client configuration keeps working.
+// What a person may set on contree-mcp, and where it comes from: flags, then the environment
+// (CONTREE_MCP_*), then
+// ~/.config/contree/mcp.ini, then the active profile of the vendor's auth.ini. Names and defaults
+// are those of the reference server, so that an existing client configuration keeps working.
 
 #include <optional>
 #include <string>
@@ -37,8 +38,8 @@ struct Options {
   int ready_fd = -1;  // of kLocalBackend
 };
 
-
-// What reading the command line came to: options, or a text to print and an exit code (help, version, a mistake).
+// What reading the command line came to: options, or a text to print and an exit code (help,
+// version, a mistake).
 struct ParsedCommandLine {
   std::optional<Options> options;
   std::string text;
@@ -48,18 +49,19 @@ struct ParsedCommandLine {
 // Reads flags, environment and files.
 ParsedCommandLine ParseCommandLine(int argc, const char* const* argv);
 
-// The credentials of a profile in the vendor's auth.ini (contree-http-api: [profile:NAME] with token, url, type and project;
-// the active one is CONTREE_PROFILE's, else [DEFAULT] profile's, else "default").
+// The credentials of a profile in the vendor's auth.ini (contree-http-api: [profile:NAME] with
+// token, url, type and project; the active one is CONTREE_PROFILE's, else [DEFAULT] profile's, else
+// "default").
 struct Profile {
   std::string url;
   std::string token;
   std::string project;
 };
 
-// nullopt: no file, or none of its profiles is the active one. InvalidArgument: the file or the profile makes no sense; the
-// message names the file and the key, never the token.
-absl::StatusOr<std::optional<Profile>> ReadActiveProfile(const std::string& auth_ini,
-                                                         const std::optional<std::string>& wanted_profile);
+// nullopt: no file, or none of its profiles is the active one. InvalidArgument: the file or the
+// profile makes no sense; the message names the file and the key, never the token.
+absl::StatusOr<std::optional<Profile>> ReadActiveProfile(
+    const std::string& auth_ini, const std::optional<std::string>& wanted_profile);
 
 }  // namespace contree::standalone
 

@@ -18,9 +18,10 @@ using testing::Not;
 class OptionsTest : public testing::Test {
  protected:
   OptionsTest() {
-    for (const char* name : {"CONTREE_MCP_MODE", "CONTREE_MCP_URL", "CONTREE_MCP_TOKEN", "CONTREE_MCP_PROJECT", "CONTREE_HOME",
-                             "CONTREE_PROFILE", "CONTREE_MCP_HTTP_PORT", "CONTREE_MCP_CONFIG", "CONTREE_MCP_STATE_DIR",
-                             "XDG_STATE_HOME"}) {
+    for (const char* name :
+         {"CONTREE_MCP_MODE", "CONTREE_MCP_URL", "CONTREE_MCP_TOKEN", "CONTREE_MCP_PROJECT",
+          "CONTREE_HOME", "CONTREE_PROFILE", "CONTREE_MCP_HTTP_PORT", "CONTREE_MCP_CONFIG",
+          "CONTREE_MCP_STATE_DIR", "XDG_STATE_HOME"}) {
       unsetenv(name);
     }
     setenv("HOME", home_.path().c_str(), 1);
@@ -57,7 +58,9 @@ TEST_F(OptionsTest, WithoutAnythingItServesStdioFromTheEmbeddedBackend) {
 }
 
 TEST_F(OptionsTest, FlagsBeatTheEnvironmentWhichBeatsTheFile) {
-  WriteConfig("mcp.ini", "[DEFAULT]\nurl = https://file.example\ntoken = file-token\nmode = http\nunknown = 1\n[http]\nport = 1\n");
+  WriteConfig("mcp.ini",
+              "[DEFAULT]\nurl = https://file.example\ntoken = file-token\nmode = http\nunknown = "
+              "1\n[http]\nport = 1\n");
   Options options = Parsed({});
   EXPECT_EQ(options.url, "https://file.example");
   EXPECT_EQ(options.token, "file-token");
@@ -76,13 +79,15 @@ TEST_F(OptionsTest, FlagsBeatTheEnvironmentWhichBeatsTheFile) {
 
 TEST_F(OptionsTest, ATokenAloneGoesToTheDefaultPlatform) {
   EXPECT_EQ(Parsed({"--token", "t"}).url, "https://contree.dev");
-  EXPECT_EQ(Parsed({"--token", "t", "--project", "p"}).url, "https://api.tokenfactory.nebius.com/sandboxes");
+  EXPECT_EQ(Parsed({"--token", "t", "--project", "p"}).url,
+            "https://api.tokenfactory.nebius.com/sandboxes");
   EXPECT_EQ(Parsed({"--token", "t", "--url", "http://127.0.0.1:1/x/"}).url, "http://127.0.0.1:1/x");
 }
 
 TEST_F(OptionsTest, TheActiveProfileOfAuthIniIsUsed) {
   WriteConfig("auth.ini",
-              "[DEFAULT]\nprofile = work\n[profile:work]\ntoken = abc.def-ghi\ntype = iam\nproject = project-1\n"
+              "[DEFAULT]\nprofile = work\n[profile:work]\ntoken = abc.def-ghi\ntype = iam\nproject "
+              "= project-1\n"
               "[profile:home]\ntoken = xyz\nurl = http://127.0.0.1:9/\n");
   Options options = Parsed({});
   EXPECT_EQ(options.token, "abc.def-ghi");
@@ -111,8 +116,11 @@ TEST_F(OptionsTest, AProfileThatMakesNoSenseIsNamedWithoutItsToken) {
 }
 
 TEST_F(OptionsTest, MistakesAreSaid) {
-  for (const auto& [arguments, text] : std::vector<std::pair<std::vector<const char*>, const char*>>{
-           {{"--mode", "pigeon"}, "pigeon"}, {{"--http-port", "65536"}, "65536"}, {{"--no-such-flag"}, "--no-such-flag"},
+  for (const auto& [arguments, text] :
+       std::vector<std::pair<std::vector<const char*>, const char*>>{
+           {{"--mode", "pigeon"}, "pigeon"},
+           {{"--http-port", "65536"}, "65536"},
+           {{"--no-such-flag"}, "--no-such-flag"},
            {{"--url", "ftp://x"}, "ftp://x"}}) {
     const ParsedCommandLine parsed = Parse(arguments);
     EXPECT_NE(parsed.exit_code, 0) << text;

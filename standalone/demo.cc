@@ -1,0 +1,263 @@
+#include "standalone/demo.h"
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "common/status/status_context.h"
+#include "common/status/status_macros.h"
+#include "standalone/mcp_stdio_client.h"
+
+namespace contree::standalone {
+namespace {
+
+using nlohmann::json;
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(60);
+constexpr char kBase[] = "tag:busybox:latest";
+constexpr char kTag[] = "demo/greeter/busybox:latest";
+
+std::string Shortened(const std::string& uuid) { return uuid.substr(0, 8); }
+
+// An image of the demo's own making, for the tree at the end.
+struct Node {
+  std::string uuid;
+  std::string what;
+  std::vector<Node> children = {};
+};
+
+void PrintTree(const Node& node, const std::string& indent, std::ostream& out) {
+  for (size_t i = 0; i < node.children.size(); ++i) {
+    const bool last = i + 1 == node.children.size();
+    const Node& child = node.children[i];
+    out << "    " << indent << (last ? "└─ " : "├─ ") << Shortened(child.uuid) << "  " << child.what
+        << "\n";
+    PrintTree(child, absl::StrCat(indent, last ? "   " : "│  "), out);
+  }
+}
+
+class Demo {
+ public:
+  Demo(McpStdioClient& client, std::ostream& out) : client_(client), out_(out) {}
+
+  absl::Status Run() {
+    RETURN_IF_ERROR(Step("Look what is there", [this] { return ListImages(); }));
+    RETURN_IF_ERROR(Step("Run a command; nothing of it stays", [this] { return RunDisposable(); }));
+    RETURN_IF_ERROR(
+        Step("Install something; that makes a new image", [this] { return Install(); }));
+    RETURN_IF_ERROR(
+        Step("Branch: two experiments at once from that image", [this] { return Branch(); }));
+    RETURN_IF_ERROR(
+        Step("Read a file of one branch; nothing runs for it", [this] { return ReadOneBranch(); }));
+    RETURN_IF_ERROR(Step("Roll back: the tag went to the broken branch, and returns",
+                         [this] { return RollBack(); }));
+    RETURN_IF_ERROR(Step("Destroy everything, fearlessly", [this] { return Destroy(); }));
+    out_ << "The images that this made\n\n    " << Shortened(base_.uuid) << "  " << base_.what
+         << "\n";
+    PrintTree(base_, "", out_);
+    out_ << "\n";
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Step(const std::string& title, const std::function<absl::Status()>& step) {
+    lines_.clear();
+    const absl::Time start = absl::Now();
+    const absl::Status status = step();
+    const double milliseconds = absl::ToDoubleMilliseconds(absl::Now() - start);
+    out_ << absl::StrFormat("%d. %-64s %7.1f ms\n", ++step_number_, title, milliseconds);
+    for (const std::string& line : lines_) out_ << "      " << line << "\n";
+    out_ << std::endl;
+    return Annotate(status, absl::StrCat("step ", step_number_, " (", title, ")"));
+  }
+
+  void Say(std::string line) { lines_.push_back(std::move(line)); }
+  void SayOutput(const std::string& text) {
+    for (const auto& line : absl::StrSplit(text, '\n', absl::SkipWhitespace()))
+      Say(absl::StrCat("| ", line));
+  }
+
+  static absl::Status Check(bool holds, absl::string_view expected, const json& got) {
+    if (holds) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat("expected ", expected, ", got ", got.dump()));
+  }
+
+  // tools/call, whose result must be no error; returns what it says.
+  absl::StatusOr<json> Call(const std::string& tool, const json& arguments) {
+    ASSIGN_OR_RETURN(const json result, client_.CallTool(tool, arguments, kCallTimeout));
+    if (result.value("isError", false)) {
+      return absl::InternalError(
+          absl::StrCat(tool, ": ", result["content"].at(0).value("text", "")));
+    }
+    return result.at("structuredContent");
+  }
+
+  // A command that must end with this exit code.
+  absl::StatusOr<json> RunCommand(const std::string& command, const std::string& image,
+                                  bool disposable, int exit_code) {
+    Say(absl::StrCat("$ ", command));
+    ASSIGN_OR_RETURN(
+        const json run,
+        Call("run", {{"command", command}, {"image", image}, {"disposable", disposable}}));
+    RETURN_IF_ERROR(Check(run.at("state") == "SUCCESS" && run.at("exit_code") == exit_code,
+                          absl::StrCat("SUCCESS with exit code ", exit_code), run));
+    SayOutput(run.at("stdout").get<std::string>());
+    return run;
+  }
+
+  absl::Status ListImages() {
+    ASSIGN_OR_RETURN(const json listed, Call("list_images", {{"tagged", true}, {"limit", 10}}));
+    for (const json& image : listed.at("images")) {
+      const auto& tag = image.at("tag");
+      Say(absl::StrCat(image.at("uuid").get<std::string>(), "  ", tag.get<std::string>()));
+    }
+    ASSIGN_OR_RETURN(const json base, Call("get_image", {{"image", kBase}}));
+    base_ = {.uuid = base.at("uuid"), .what = "busybox:latest"};
+    return Check(!base_.uuid.empty(), "an image with the tag busybox:latest", base);
+  }
+
+  absl::Status RunDisposable() {
+    ASSIGN_OR_RETURN(
+        const json run,
+        RunCommand("echo \"I am $(whoami), process $$ on $(uname -s)\"; touch /etc/trace", kBase,
+                   /*disposable=*/true, 0));
+    RETURN_IF_ERROR(Check(absl::StrContains(run.at("stdout").get<std::string>(), "I am root"),
+                          "to be root", run));
+    return Check(!run.contains("result_image") || run.at("result_image").is_null(),
+                 "no image of a disposable run", run);
+  }
+
+  absl::Status Install() {
+    ASSIGN_OR_RETURN(const json run,
+                     RunCommand("mkdir -p /usr/local/bin && cd /usr/local/bin && printf "
+                                "'#!/bin/sh\\necho \"Hello, ${1:-world}.\"\\n' "
+                                "> greet && chmod +x greet && greet",
+                                kBase, /*disposable=*/false, 0));
+    RETURN_IF_ERROR(
+        Check(run.at("filesystem_changed") == true && run.at("result_image") != run.at("image"),
+              "a new image", run));
+    base_.children = {
+        {.uuid = run.at("result_image"), .what = absl::StrCat("greet installed, tag ", kTag)}};
+    ASSIGN_OR_RETURN(const json tagged,
+                     Call("set_tag", {{"image_uuid", prepared().uuid}, {"tag", kTag}}));
+    Say(absl::StrCat("=> image ", prepared().uuid, ", tagged ", kTag));
+    return Check(tagged.at("tag") == kTag, "the tag", tagged);
+  }
+
+  absl::Status Branch() {
+    const std::string experiments[] = {
+        "sleep 0.3; sed -i 's/Hello/HELLO/' /usr/local/bin/greet && greet agent",
+        "sleep 0.3; echo 'exit 3' > /usr/local/bin/greet; greet agent",
+    };
+    std::vector<std::string> operations;
+    for (const std::string& command : experiments) {
+      ASSIGN_OR_RETURN(const json started, Call("run", {{"command", command},
+                                                        {"image", absl::StrCat("tag:", kTag)},
+                                                        {"disposable", false},
+                                                        {"wait", false}}));
+      operations.push_back(started.at("operation_id"));
+    }
+    ASSIGN_OR_RETURN(const json waited, Call("wait_operations", {{"operation_ids", operations}}));
+    RETURN_IF_ERROR(Check(waited.at("completed").size() == 2 && waited.at("timed_out") == false,
+                          "both to complete", waited));
+    for (size_t i = 0; i < operations.size(); ++i) {
+      const json& result = waited.at("results").at(operations[i]);
+      Say(absl::StrCat("$ ", experiments[i]));
+      SayOutput(result.at("stdout").get<std::string>());
+      Say(absl::StrCat("=> exit code ", result.at("exit_code").dump(), ", image ",
+                       result.at("result_image").get<std::string>()));
+    }
+    const json& loud = waited.at("results").at(operations[0]);
+    const json& broken = waited.at("results").at(operations[1]);
+    RETURN_IF_ERROR(Check(loud.at("stdout") == "HELLO, agent.\n" && loud.at("exit_code") == 0,
+                          "HELLO, agent.", loud));
+    RETURN_IF_ERROR(Check(broken.at("exit_code") == 3, "exit code 3", broken));
+    prepared().children = {{.uuid = loud.at("result_image"), .what = "experiment 1: louder"},
+                           {.uuid = broken.at("result_image"), .what = "experiment 2: broken"}};
+    return Check(loud.at("result_image") != broken.at("result_image"), "two different images",
+                 waited);
+  }
+
+  absl::Status ReadOneBranch() {
+    ASSIGN_OR_RETURN(const json file, Call("read_file", {{"image", prepared().children[0].uuid},
+                                                         {"path", "/usr/local/bin/greet"}}));
+    SayOutput(file.at("content").get<std::string>());
+    return Check(file.at("content") == "#!/bin/sh\necho \"HELLO, ${1:-world}.\"\n",
+                 "the louder greet", file);
+  }
+
+  absl::Status RollBack() {
+    const std::string by_tag = absl::StrCat("tag:", kTag);
+    RETURN_IF_ERROR(
+        Call("set_tag", {{"image_uuid", prepared().children[1].uuid}, {"tag", kTag}}).status());
+    RETURN_IF_ERROR(RunCommand("greet", by_tag, /*disposable=*/true, 3).status());
+    Say("exit code 3; back to the image before it:");
+    RETURN_IF_ERROR(Call("set_tag", {{"image_uuid", prepared().uuid}, {"tag", kTag}}).status());
+    ASSIGN_OR_RETURN(const json run, RunCommand("greet", by_tag, /*disposable=*/true, 0));
+    return Check(run.at("stdout") == "Hello, world.\n", "Hello, world.", run);
+  }
+
+  absl::Status Destroy() {
+    const std::string command = "rm -rf / 2>/dev/null; echo \"left: $(ls /)\"";
+    ASSIGN_OR_RETURN(const json run, RunCommand(command, prepared().uuid, /*disposable=*/false, 0));
+    prepared().children.push_back({.uuid = run.at("result_image"), .what = "after rm -rf /"});
+    ASSIGN_OR_RETURN(
+        const json left,
+        Call("list_files", {{"image", prepared().children.back().uuid}, {"path", "/"}}));
+    for (const json& entry : left.at("files")) {
+      RETURN_IF_ERROR(Check(entry.at("name") != "bin" && entry.at("name") != "etc",
+                            "neither bin nor etc to be left", left));
+    }
+    Say("and the image that it ran on:");
+    ASSIGN_OR_RETURN(const json after,
+                     RunCommand("ls / && greet survivor", prepared().uuid, /*disposable=*/true, 0));
+    return Check(absl::EndsWith(after.at("stdout").get<std::string>(), "Hello, survivor.\n"),
+                 "Hello, survivor.", after);
+  }
+
+  Node& prepared() { return base_.children.at(0); }
+
+  McpStdioClient& client_;
+  std::ostream& out_;
+  int step_number_ = 0;
+  std::vector<std::string> lines_;
+  Node base_;
+};
+
+}  // namespace
+
+absl::Status RunDemo(const Options& options, std::ostream& out) {
+  const absl::Time start = absl::Now();
+  ASSIGN_OR_RETURN(
+      const auto client,
+      McpStdioClient::Start({"/proc/self/exe", "--local", "--mode", "stdio", "--state-dir",
+                             options.state_dir, "--log-level", options.log_level}));
+  ASSIGN_OR_RETURN(const json server, client->Initialize("2025-06-18", kCallTimeout));
+  out << "An agent's session with " << server.at("serverInfo").value("name", "") << " "
+      << server.at("serverInfo").value("version", "") << ", over MCP on stdio"
+      << absl::StrFormat(" (ready after %.1f ms).\n",
+                         absl::ToDoubleMilliseconds(absl::Now() - start))
+      << "Each command runs isolated, as root, on an immutable image.\n\n";
+  try {
+    RETURN_IF_ERROR(Demo(*client, out).Run());
+  } catch (const json::exception& error) {
+    return absl::InternalError(
+        absl::StrCat("an answer is not of the documented form: ", error.what()));
+  }
+  ASSIGN_OR_RETURN(const int exit_code, client->CloseAndWait(absl::Seconds(10)));
+  if (exit_code != 0)
+    return absl::InternalError(absl::StrCat("the server ended with exit code ", exit_code));
+  out << absl::StrFormat("Every result was checked. %.1f s in all.\n",
+                         absl::ToDoubleSeconds(absl::Now() - start));
+  return absl::OkStatus();
+}
+
+}  // namespace contree::standalone

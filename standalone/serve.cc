@@ -1,0 +1,97 @@
+#include "standalone/serve.h"
+
+#include <memory>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/files/state_directory.h"
+#include "common/server/grpc_server.h"
+#include "common/server/termination.h"
+#include "common/status/status_macros.h"
+#include "common/telemetry/logging.h"
+#include "contree-service/contree_service.h"
+#include "gateway/gateway.h"
+#include "standalone/embedded_backend.h"
+
+namespace contree::standalone {
+namespace {
+
+// How long running calls may take to end once we are asked to stop. Their operations go on whatever
+// happens.
+constexpr absl::Duration kDrainGrace = absl::Seconds(5);
+
+class ConfiguredPlatform final : public ApiEndpointSource {
+ public:
+  explicit ConfiguredPlatform(const Options& options)
+      : endpoint_{.base_url = options.url,
+                  .token = options.token,
+                  .project = options.project,
+                  .platform = ""} {}
+  absl::StatusOr<ApiEndpoint> EndpointFor(const CallContext& /*context*/) override {
+    return endpoint_;
+  }
+
+ private:
+  const ApiEndpoint endpoint_;
+};
+
+absl::Status ServeStdio(gateway::Gateway& gateway) {
+  std::stop_source stop;
+  std::thread signals([&stop] {
+    WaitForTermination();
+    stop.request_stop();
+  });
+  const absl::Status status = gateway.RunStdio({}, stop.get_token());
+  if (!stop.stop_requested()) RequestTermination();  // the input ended: let the waiting thread go
+  signals.join();
+  return status;
+}
+
+absl::Status ServeHttp(gateway::Gateway& gateway, const Options& options) {
+  gateway::HttpOptions http;
+  http.host = options.http_listen;
+  http.port = options.http_port;
+  ASSIGN_OR_RETURN(const auto endpoint, gateway.ServeHttp(http));
+  LogInfo("contree-mcp serves", {{"mcp", endpoint->url()}});
+  WaitForTermination();
+  endpoint->Stop();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Serve(const Options& options) {
+  if (options.token_was_a_flag) {
+    LogWarning(
+        "--token can be seen by every user of this machine: use CONTREE_MCP_TOKEN or mcp.ini");
+  }
+  ASSIGN_OR_RETURN(const std::string state_dir, MakePrivateDirectory(options.state_dir));
+  std::unique_ptr<ApiEndpointSource> platform;
+  if (options.url.empty()) {
+    platform = std::make_unique<EmbeddedBackend>(EmbeddedBackendOptions{.state_dir = state_dir});
+  } else {
+    platform = std::make_unique<ConfiguredPlatform>(options);
+  }
+  ASSIGN_OR_RETURN(const auto contree_service,
+                   ContreeService::Create(
+                       {.state_dir = absl::StrCat(state_dir, "/contree-service")}, platform.get()));
+  ASSIGN_OR_RETURN(const auto server,
+                   GrpcServer::Start({.listen = options.grpc_listen,
+                                      .health_names = {"contree.v1.ContreeService"}},
+                                     {contree_service->grpc_service()}));
+  if (!server->address().empty()) {
+    LogInfo("contree-mcp serves", {{"grpc", server->address()}});
+  }
+  ASSIGN_OR_RETURN(const auto gateway,
+                   gateway::Gateway::Create({.contree_service = server->InProcessChannel()}));
+
+  absl::Status status =
+      options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);
+  server->Drain(kDrainGrace);
+  contree_service->Stop();
+  return status;
+}
+
+}  // namespace contree::standalone

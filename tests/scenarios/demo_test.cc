@@ -1,0 +1,29 @@
+// `contree-mcp demo`, as a person starts it.
+
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_directory.h"
+#include "gmock/gmock.h"
+#include "tests/harness/server_process.h"
+
+namespace contree::testing_harness {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(DemoTest, ChecksEveryStepAndPrintsTheTreeAlsoOnAStateThatIsUsed) {
+  const TempDirectory state;
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_OK_AND_ASSIGN(const auto demo,
+                         ServerProcess::Start({Program("standalone/contree-mcp"), "demo",
+                                               "--state-dir", state.path()}));
+    ASSERT_OK_AND_ASSIGN(const int exit_code, demo->Wait(absl::Seconds(120)));
+    const std::string output = demo->Output();
+    EXPECT_EQ(exit_code, 0) << output;
+    EXPECT_THAT(output, HasSubstr("7. Destroy everything"));
+    EXPECT_THAT(output, HasSubstr("└─"));
+    EXPECT_THAT(output, HasSubstr("Every result was checked."));
+  }
+}
+
+}  // namespace
+}  // namespace contree::testing_harness
