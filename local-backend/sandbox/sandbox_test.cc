@@ -28,7 +28,7 @@ struct Result {
 };
 
 Result RunSpec(const SandboxSpec& spec, const CancelEvent& cancel,
-           std::function<void()> on_started = nullptr) {
+               std::function<void()> on_started = nullptr) {
   Result result;
   result.exit = TestLauncher().Run(
       spec, cancel,
@@ -62,9 +62,9 @@ TEST(SandboxTest, ReportsOutputAndExitCode) {
 }
 
 TEST(SandboxTest, CommandIsAloneInItsNamespaces) {
-  const Result result =
-      RunSpec(Shell("ps | grep -v ' ps' | wc -l; hostname; ls /sys/class/net 2>/dev/null | wc -l; cat "
-                "/proc/net/dev | grep -c :; id -u; echo $$"));
+  const Result result = RunSpec(
+      Shell("ps | grep -v ' ps' | wc -l; hostname; ls /sys/class/net 2>/dev/null | wc -l; cat "
+            "/proc/net/dev | grep -c :; id -u; echo $$"));
   ASSERT_OK(result.exit);
   // Processes: a head line, init, the shell, grep and wc at most.
   const std::vector<std::string> lines = absl::StrSplit(result.out, '\n');
@@ -76,8 +76,8 @@ TEST(SandboxTest, CommandIsAloneInItsNamespaces) {
 }
 
 TEST(SandboxTest, LoopbackIsUp) {
-  const Result result =
-      RunSpec(Shell("ping -c 1 -W 5 127.0.0.1 >/dev/null 2>&1; ifconfig lo; nc -w 1 127.0.0.1 9 2>&1"));
+  const Result result = RunSpec(
+      Shell("ping -c 1 -W 5 127.0.0.1 >/dev/null 2>&1; ifconfig lo; nc -w 1 127.0.0.1 9 2>&1"));
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, AllOf(HasSubstr("UP LOOPBACK RUNNING"), HasSubstr("Connection refused")));
 }
@@ -91,9 +91,9 @@ TEST(SandboxTest, DangerousSystemCallsAreRefused) {
 }
 
 TEST(SandboxTest, HasTheCapabilitiesOfRootInAContainerAndNoOthers) {
-  const Result result =
-      RunSpec(Shell("touch f && chown 1000:1000 f && stat -c %u:%g f && grep CapEff /proc/self/status; "
-                "grep NoNewPrivs /proc/self/status"));
+  const Result result = RunSpec(
+      Shell("touch f && chown 1000:1000 f && stat -c %u:%g f && grep CapEff /proc/self/status; "
+            "grep NoNewPrivs /proc/self/status"));
   ASSERT_OK(result.exit);
   // AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP
   // SETUID SYS_CHROOT
@@ -140,7 +140,7 @@ TEST(SandboxTest, CancelEndsIt) {
   CancelEvent cancel;
   std::thread canceller;
   const Result result = RunSpec(Shell("sleep 1000"), cancel,
-                            [&] { canceller = std::thread([&cancel] { cancel.Cancel(); }); });
+                                [&] { canceller = std::thread([&cancel] { cancel.Cancel(); }); });
   canceller.join();
   EXPECT_THAT(result.exit, StatusIs(absl::StatusCode::kCancelled, "cancelled"));
 }

@@ -1,0 +1,95 @@
+#include "local-backend/operations/operation_store.h"
+
+#include "common/testing/status_matchers.h"
+#include "common/testing/temp_directory.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace contree {
+namespace {
+
+using testing::HasSubstr;
+
+Operation At(const std::string& uuid, int seconds) {
+  Operation operation;
+  operation.uuid = uuid;
+  operation.created_at = absl::FromUnixSeconds(seconds);
+  operation.image_uuid = "image";
+  operation.request = "{}";
+  return operation;
+}
+
+TEST(OperationStoreTest, KeepsHowAnOperationEnded) {
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  Operation operation = At("a", 100);
+  ASSERT_OK(store->Insert(operation));
+  ASSERT_OK(store->SetStatus("a", kExecuting));
+  operation.status = kSuccess;
+  operation.duration = absl::Milliseconds(1500);
+  operation.cpu_time = absl::Microseconds(7);
+  operation.max_rss_kilobytes = 8;
+  operation.image_size = 9;
+  operation.result_image_uuid = "result";
+  operation.result = "{\"x\":1}";
+  ASSERT_OK(store->Finish(operation, "events"));
+  ASSERT_OK_AND_ASSIGN(const Operation read, store->Get("a"));
+  EXPECT_EQ(read.status, kSuccess);
+  EXPECT_EQ(read.created_at, operation.created_at);
+  EXPECT_EQ(read.duration, operation.duration);
+  EXPECT_EQ(read.cpu_time, operation.cpu_time);
+  EXPECT_EQ(read.max_rss_kilobytes, 8);
+  EXPECT_EQ(read.image_size, 9);
+  EXPECT_EQ(read.result_image_uuid, "result");
+  EXPECT_EQ(read.result, operation.result);
+  ASSERT_OK_AND_ASSIGN(const std::string events, store->Events("a"));
+  EXPECT_EQ(events, "events");
+}
+
+TEST(OperationStoreTest, FailsWhatAnEarlierProcessLeftUnfinished) {
+  const TempDirectory directory;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+    ASSERT_OK(store->Insert(At("pending", 1)));
+    ASSERT_OK(store->Insert(At("executing", 2)));
+    ASSERT_OK(store->SetStatus("executing", kExecuting));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  for (const char* uuid : {"pending", "executing"}) {
+    ASSERT_OK_AND_ASSIGN(const Operation operation, store->Get(uuid));
+    EXPECT_EQ(operation.status, kFailed);
+    EXPECT_EQ(operation.error, "the backend stopped");
+    ASSERT_OK_AND_ASSIGN(const std::string events, store->Events(uuid));
+    EXPECT_THAT(events, HasSubstr("\"completion\""));
+  }
+}
+
+TEST(OperationStoreTest, ListsNewestFirstWithFilters) {
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  for (int i = 1; i <= 5; ++i) ASSERT_OK(store->Insert(At(std::to_string(i), i)));
+  ASSERT_OK(store->SetStatus("3", kSuccess));
+  const auto uuids = [&](const OperationFilter& filter) {
+    std::string joined;
+    const auto operations = store->List(filter);
+    EXPECT_OK(operations);
+    for (const Operation& operation : *operations) joined += operation.uuid;
+    return joined;
+  };
+  EXPECT_EQ(uuids({}), "54321");
+  EXPECT_EQ(uuids({.limit = 2, .offset = 1}), "43");
+  EXPECT_EQ(uuids({.status = kSuccess}), "3");
+  EXPECT_EQ(uuids({.kind = "image_import"}), "");
+  EXPECT_EQ(uuids({.since = absl::FromUnixSeconds(2), .until = absl::FromUnixSeconds(4)}), "432");
+  EXPECT_EQ(uuids({.offset = 100}), "");
+}
+
+TEST(OperationStoreTest, UnknownOperationIsNotFound) {
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  EXPECT_THAT(store->Get("x"), StatusIs(absl::StatusCode::kNotFound, "there is no operation x"));
+  EXPECT_THAT(store->Events("x"), StatusIs(absl::StatusCode::kNotFound, "there is no operation x"));
+}
+
+}  // namespace
+}  // namespace contree
