@@ -1,9 +1,9 @@
 #ifndef CONTREE_SERVICE_CONTREE_SERVICE_H_
 #define CONTREE_SERVICE_CONTREE_SERVICE_H_
 
-// contree-service as a part: its store, the followers of its operations and its gRPC service, without
-// a server. Thread-safe. Whoever makes it runs grpc_service() in a server of his own and ends in this
-// order: Stop() (watches end), drain the server, destroy.
+// contree-service as a part: its store, the followers of its operations and its gRPC service,
+// without a server. Thread-safe. Whoever makes it runs grpc_service() in a server of his own and
+// ends in this order: Stop() (watches end), drain the server, destroy.
 
 #include <grpcpp/impl/codegen/service_type.h>
 
