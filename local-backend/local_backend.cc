@@ -138,10 +138,10 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   if (!options.grpc_listen.empty()) {
     ASSIGN_OR_RETURN(grpc, GrpcServer::Start({.listen = options.grpc_listen}, {}));
   }
-  LogInfo("serving", {{"http", http->url()},
-                      {"grpc", grpc == nullptr ? "" : grpc->address()},
-                      {"state_directory", outside},
-                      {"isolation", "user namespace, bubblewrap, seccomp"}});
+  LogInfo("contree-local-backend serves", {{"http", http->url()},
+                                           {"grpc", grpc == nullptr ? "" : grpc->address()},
+                                           {"state_directory", outside},
+                                           {"isolation", "user namespace, bubblewrap, seccomp"}});
   if (options.on_demand) {
     const nlohmann::json greeting = {{"url", http->url()}, {"token", token}, {"pid", getpid()}};
     ASSIGN_OR_RETURN(
@@ -153,7 +153,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   }
   readiness.Tell("ready\n");
   WaitForTermination();
-  LogInfo("stopping");
+  LogInfo("contree-local-backend drains");
   if (control != nullptr) control->Stop();
   operations.Stop(kDrainGrace);  // its watchers still get the end of what runs
   http->Stop();

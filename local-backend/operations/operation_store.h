@@ -47,8 +47,8 @@ struct Operation {
 struct OperationFilter {
   int limit = 100;
   int offset = 0;
-  std::string status;                         // empty: any
-  std::string kind;                           // empty: any
+  std::string status = "";                    // empty: any
+  std::string kind = "";                      // empty: any
   absl::Time since = absl::InfinitePast();    // inclusive
   absl::Time until = absl::InfiniteFuture();  // inclusive
 };
