@@ -206,7 +206,7 @@ class Demo {
   }
 
   absl::Status Destroy() {
-    const std::string command = "rm -rf / 2>/dev/null; echo \"left: $(ls /)\"";
+    const std::string command = "rm -rf / 2>/dev/null; echo left: $(ls /)";
     ASSIGN_OR_RETURN(const json run, RunCommand(command, prepared().uuid, /*disposable=*/false, 0));
     prepared().children.push_back({.uuid = run.at("result_image"), .what = "after rm -rf /"});
     ASSIGN_OR_RETURN(
@@ -218,7 +218,7 @@ class Demo {
     }
     Say("and the image that it ran on:");
     ASSIGN_OR_RETURN(const json after,
-                     RunCommand("ls / && greet survivor", prepared().uuid, /*disposable=*/true, 0));
+                     RunCommand("echo $(ls /) && greet survivor", prepared().uuid, /*disposable=*/true, 0));
     return Check(absl::EndsWith(after.at("stdout").get<std::string>(), "Hello, survivor.\n"),
                  "Hello, survivor.", after);
   }

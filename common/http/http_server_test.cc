@@ -64,7 +64,8 @@ class RawClient {
   UniqueFd fd_;
 };
 
-std::unique_ptr<HttpServer> StartServer(HttpHandler handler, HttpServerOptions options = {}) {
+std::unique_ptr<HttpServer> StartServer(HttpHandler handler,
+                                        const HttpServerOptions& options = {}) {
   auto server = HttpServer::Start(options, std::move(handler));
   EXPECT_OK(server);
   return *std::move(server);

@@ -93,7 +93,7 @@ void Send(const UniqueFd& connection, const std::string& text) {
   EXPECT_EQ(write(connection.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
 }
 
-std::unique_ptr<HttplibHttpClient> NewClient(HttplibHttpClientOptions options) {
+std::unique_ptr<HttplibHttpClient> NewClient(const HttplibHttpClientOptions& options) {
   auto client = HttplibHttpClient::Create(options);
   EXPECT_OK(client);
   return *std::move(client);

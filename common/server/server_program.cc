@@ -31,12 +31,14 @@ absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
       const std::unique_ptr<GrpcServer> server,
       GrpcServer::Start({.listen = flags.listen, .health_names = program.service_names},
                         parts->services()));
-  LogInfo(absl::StrCat(program.name, " listens on ", server->address()),
-          {{"address", server->address()}, {"state_dir", state_dir}});
+  LogInfo(absl::StrCat(program.name, " serves"),
+          {{"grpc", server->address()}, {"state_dir", state_dir}});
   const int signal = WaitForTermination();
   LogInfo(absl::StrCat(program.name, " drains"), {{"signal", absl::StrCat(signal)}});
-  parts->Stop();
+  // First the calls that run: one that starts something upstream must not be cut off before its id
+  // is stored.
   server->Drain(kDrainGrace);
+  parts->Stop();
   return absl::OkStatus();
 }
 

@@ -50,7 +50,7 @@ class ServicesTest : public testing::Test {
 
 TEST_F(ServicesTest, ACommandTravelsThroughSeparatePrograms) {
   const auto backend = Start("local-backend/contree-local-backend", "backend");
-  const std::string api = Field(*backend, "api");
+  const std::string api = Field(*backend, "http");
   const auto service = Start("contree-service/contree-service", "service", {"--url", api},
                              {{"CONTREE_MCP_TOKEN", "any"}});
   const std::string service_address = Field(*service, "grpc");
