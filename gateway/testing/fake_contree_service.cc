@@ -87,6 +87,16 @@ void FakeContreeService::FailCalls(const grpc::Status& status) {
   failure_ = status;
 }
 
+void FakeContreeService::HangNextGetImage() {
+  absl::MutexLock lock(&mutex_);
+  hang_next_ = true;
+}
+
+void FakeContreeService::WaitForHangingCall() {
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&is_hanging_));
+}
+
 void FakeContreeService::WaitForWatches(int count) {
   absl::MutexLock lock(&mutex_);
   const auto enough = [this, count]()
@@ -125,10 +135,17 @@ grpc::Status FakeContreeService::ListImages(grpc::ServerContext*,
   return failure_;
 }
 
-grpc::Status FakeContreeService::GetImage(grpc::ServerContext*,
+grpc::Status FakeContreeService::GetImage(grpc::ServerContext* context,
                                           const contree::v1::GetImageRequest* request,
                                           contree::v1::GetImageResponse* response) {
   absl::MutexLock lock(&mutex_);
+  if (std::exchange(hang_next_, false)) {
+    is_hanging_ = true;
+    const auto is_cancelled = [context] { return context->IsCancelled(); };
+    while (!mutex_.AwaitWithTimeout(absl::Condition(&is_cancelled), kLookInterval)) {
+    }
+    return grpc::Status::CANCELLED;
+  }
   const contree::v1::Image* image = FindImage(request->image());
   if (image == nullptr) return NotFound("image", request->image());
   *response->mutable_image() = *image;

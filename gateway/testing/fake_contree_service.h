@@ -53,6 +53,10 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   // Every unary call fails so; OK: none does.
   void FailCalls(const grpc::Status& status);
 
+  // The next GetImage does not answer until its caller cancels it.
+  void HangNextGetImage();
+  void WaitForHangingCall();
+
   // Blocks until so many streams have watched operations, now or before.
   void WaitForWatches(int count);
   // Blocks until so many operations were cancelled.
@@ -108,6 +112,8 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   std::vector<contree::v1::FileEntry> entries_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, FakeOperation> operations_ ABSL_GUARDED_BY(mutex_);
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hang_next_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_hanging_ ABSL_GUARDED_BY(mutex_) = false;
   int watches_ ABSL_GUARDED_BY(mutex_) = 0;
   int break_after_ ABSL_GUARDED_BY(mutex_) = -1;
   grpc::Status break_status_ ABSL_GUARDED_BY(mutex_);

@@ -1,6 +1,7 @@
 #include "gateway/transport/http_transport.h"
 
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/status/status_macros.h"
+#include "common/time/clock.h"
 #include "gateway/jsonrpc/error.h"
 #include "gateway/jsonrpc/message.h"
 #include "gateway/mcp/session.h"
@@ -64,7 +66,11 @@ void RespondError(HttpExchange& exchange, int status, absl::string_view reason) 
 }  // namespace
 
 HttpTransport::HttpTransport(const McpServer& server, const HttpTransportOptions& options)
-    : server_(server), origins_(options.allowed_hosts), pool_(options.max_connections) {}
+    : server_(server),
+      origins_(options.allowed_hosts),
+      grace_(options.grace),
+      keep_alive_(options.keep_alive),
+      pool_(options.max_connections) {}
 
 absl::StatusOr<std::unique_ptr<HttpTransport>> HttpTransport::Start(
     const McpServer& server, const HttpTransportOptions& options) {
@@ -86,6 +92,9 @@ HttpTransport::~HttpTransport() {
 }
 
 void HttpTransport::Stop() {
+  const std::jthread watchdog([this](const std::stop_token& all_ended) {
+    if (RealClock().Sleep(grace_, all_ended)) grace_is_over_.request_stop();
+  });
   http_server_->Stop();
   pool_.WaitUntilIdle(absl::InfiniteFuture());
 }
@@ -143,6 +152,8 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
   const bool as_events = accepts.events && (accepted.call->wants_progress() || !accepts.json);
   if (!as_events) accepted.call->DropProgress();
   if (!as_events && accepted.call->effort() != Effort::kWaits) {
+    const std::stop_callback on_grace_is_over(grace_is_over_.get_token(),
+                                              [&accepted] { accepted.call->Stop(); });
     // Nobody can cancel it, so there is an answer.
     return exchange.Respond(200, kJson, accepted.call->Run().value_or(""));
   }
@@ -153,7 +164,7 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
       [this, streamed = StreamedCall{std::move(events), std::move(session),
                                      std::shared_ptr<PendingCall>(std::move(accepted.call)),
                                      as_events}](HttpResponseStream& stream) mutable {
-        WriteStreamedCall(std::move(streamed), pool_, stream);
+        WriteStreamedCall(std::move(streamed), keep_alive_, pool_, stream);
       });
 }
 

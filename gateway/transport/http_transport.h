@@ -11,10 +11,12 @@
 //   GET /healthz   200 while it serves
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/http/http_server.h"
 #include "gateway/mcp/mcp_server.h"
 #include "gateway/transport/origin_policy.h"
@@ -27,6 +29,11 @@ struct HttpTransportOptions {
   int port = 0;                                 // 0: a free one
   std::vector<std::string> allowed_hosts = {};  // see OriginPolicy
   int max_connections = 1024;
+  // How long calls that do not wait for operations may go on once Stop was called.
+  absl::Duration grace = absl::Seconds(2);
+  // How often something is written to a stream of events that is silent: proxies close such ones
+  // after a minute.
+  absl::Duration keep_alive = absl::Seconds(15);
 };
 
 // Thread-safe.
@@ -40,7 +47,8 @@ class HttpTransport {
 
   int port() const { return http_server_->port(); }
   std::string url() const { return http_server_->url() + "/mcp"; }
-  // Takes no new requests, tells waiting calls to stop waiting and returns when they have.
+  // Takes no new requests, tells waiting calls to stop waiting at once and the others after the
+  // grace, and returns when they have. Idempotent.
   void Stop();
 
  private:
@@ -51,6 +59,9 @@ class HttpTransport {
 
   const McpServer& server_;
   const OriginPolicy origins_;
+  const absl::Duration grace_;
+  const absl::Duration keep_alive_;
+  std::stop_source grace_is_over_;
   WorkerPool pool_;
   std::unique_ptr<HttpServer> http_server_;
 };

@@ -202,6 +202,30 @@ TEST_F(HttpTransportTest, StoppingEndsCallsThatWait) {
   EXPECT_TRUE(backend_.service().calls().cancelled.empty());
 }
 
+TEST_F(HttpTransportTest, StoppingEndsCallsThatHangOnceTheGraceIsOver) {
+  auto transport = HttpTransport::Start(backend_.server(), {.grace = absl::Milliseconds(1)});
+  ASSERT_OK(transport);
+  backend_.service().HangNextGetImage();
+  RawClient client((*transport)->port());
+  const std::string body =
+      R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_image",)"
+      R"("arguments":{"image":"x"}}})";
+  client.Send(Head("POST /mcp", kBothTypes, body.size()) + body);
+  backend_.service().WaitForHangingCall();
+  (*transport)->Stop();
+  EXPECT_THAT(client.ReadAll(), HasSubstr("The call was ended before it was done"));
+}
+
+TEST_F(HttpTransportTest, ASilentStreamIsKeptAlive) {
+  auto transport = HttpTransport::Start(backend_.server(), {.keep_alive = absl::Milliseconds(1)});
+  ASSERT_OK(transport);
+  backend_.service().HoldOperations();
+  RawClient client((*transport)->port());
+  const std::string body = kRunWithProgress;
+  client.Send(Head("POST /mcp", kBothTypes, body.size()) + body);
+  EXPECT_THAT(client.ReadUntil(": keep-alive\n\n"), HasSubstr(": keep-alive\n\n"));
+}
+
 TEST_F(HttpTransportTest, NotificationsAndResponsesAreAcceptedWithAnEmptyBody) {
   for (const char* body : {R"({"jsonrpc":"2.0","method":"notifications/initialized"})",
                            R"({"jsonrpc":"2.0","id":1,"result":{}})"}) {

@@ -1,5 +1,6 @@
 #include "gateway/transport/streamed_call.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -11,8 +12,6 @@ namespace {
 
 // How soon a client that left is noticed.
 constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
-// Proxies close what is silent for a minute.
-constexpr absl::Duration kKeepAliveInterval = absl::Seconds(15);
 
 std::string Event(const std::string& message) {
   return absl::StrCat("event: message\ndata: ", message, "\n\n");
@@ -36,7 +35,8 @@ EventQueue::Taken EventQueue::Take(absl::Duration timeout) {
   return {std::exchange(events_, {}), closed_};
 }
 
-void WriteStreamedCall(StreamedCall streamed, WorkerPool& pool, HttpResponseStream& stream) {
+void WriteStreamedCall(StreamedCall streamed, absl::Duration keep_alive, WorkerPool& pool,
+                       HttpResponseStream& stream) {
   // The task owns its part of the call: it may outlive this answer by the moment that stopping
   // takes.
   absl::AnyInvocable<void()> task = [events = streamed.events, session = streamed.session,
@@ -49,18 +49,18 @@ void WriteStreamedCall(StreamedCall streamed, WorkerPool& pool, HttpResponseStre
         streamed.call->Refuse("too many calls run at the same time; wait until some have ended"));
     streamed.events->Close();
   }
-  absl::Time keep_alive_at = absl::Now() + kKeepAliveInterval;
+  absl::Time keep_alive_at = absl::Now() + keep_alive;
   while (true) {
-    EventQueue::Taken taken = streamed.events->Take(kLookInterval);
+    EventQueue::Taken taken = streamed.events->Take(std::min(kLookInterval, keep_alive));
     bool is_open = true;
     for (const std::string& message : taken.events) {
       is_open = stream.Write(streamed.as_events ? Event(message) : message);
-      keep_alive_at = absl::Now() + kKeepAliveInterval;
+      keep_alive_at = absl::Now() + keep_alive;
     }
     if (taken.is_closed) return;
     if (is_open && streamed.as_events && absl::Now() >= keep_alive_at) {
       is_open = stream.Write(": keep-alive\n\n");
-      keep_alive_at = absl::Now() + kKeepAliveInterval;
+      keep_alive_at = absl::Now() + keep_alive;
     }
     if (!is_open || !stream.IsOpen()) {
       streamed.call->Stop();

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "common/http/http_server.h"
 #include "gateway/mcp/session.h"
 #include "gateway/transport/worker_pool.h"
@@ -45,8 +46,9 @@ struct StreamedCall {
 };
 
 // Runs the call on `pool` and writes what comes of it until it is answered or nobody reads any
-// more; then the call is told to stop.
-void WriteStreamedCall(StreamedCall streamed, WorkerPool& pool, HttpResponseStream& stream);
+// more; then the call is told to stop. A silent stream of events gets a comment every `keep_alive`.
+void WriteStreamedCall(StreamedCall streamed, absl::Duration keep_alive, WorkerPool& pool,
+                       HttpResponseStream& stream);
 
 }  // namespace contree::gateway
 
