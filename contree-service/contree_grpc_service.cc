@@ -1,5 +1,6 @@
 #include "contree-service/contree_grpc_service.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -87,6 +88,13 @@ grpc::Status ContreeGrpcService::RunInstance(grpc::ServerContext* context,
                *request, response);
 }
 
+grpc::Status ContreeGrpcService::ImportImage(grpc::ServerContext* context,
+                                             const v1::ImportImageRequest* request,
+                                             v1::ImportImageResponse* response) {
+  return Unary("ImportImage", context, timers_, operations_, &OperationHandlers::ImportImage,
+               *request, response);
+}
+
 grpc::Status ContreeGrpcService::GetOperation(grpc::ServerContext* context,
                                               const v1::GetOperationRequest* request,
                                               v1::GetOperationResponse* response) {
@@ -119,6 +127,31 @@ grpc::Status ContreeGrpcService::ReadFile(grpc::ServerContext* context,
                                           const v1::ReadFileRequest* request,
                                           grpc::ServerWriter<v1::ReadFileResponse>* writer) {
   return Streaming("ReadFile", context, timers_, files_, &FileHandlers::ReadFile, *request, writer);
+}
+
+grpc::Status ContreeGrpcService::FindFiles(grpc::ServerContext* context,
+                                           const v1::FindFilesRequest* request,
+                                           v1::FindFilesResponse* response) {
+  return Unary("FindFiles", context, timers_, files_, &FileHandlers::FindFiles, *request, response);
+}
+
+grpc::Status ContreeGrpcService::UploadFile(grpc::ServerContext* context,
+                                            grpc::ServerReader<v1::UploadFileRequest>* reader,
+                                            v1::UploadFileResponse* response) {
+  const absl::Time started = absl::Now();
+  const SyncCall call(context, &timers_);
+  absl::StatusOr<v1::UploadFileResponse> result = files_->UploadFile(
+      [&]() -> absl::StatusOr<std::optional<v1::UploadFileRequest>> {
+        v1::UploadFileRequest message;
+        if (reader->Read(&message)) return message;
+        // A caller who left half-way must not leave half a file behind.
+        if (context->IsCancelled())
+          return absl::CancelledError("the caller left in the middle of the upload");
+        return std::nullopt;
+      },
+      call.context());
+  if (result.ok()) *response = *std::move(result);
+  return EndCall("UploadFile", call.context(), started, result.status());
 }
 
 grpc::Status ContreeGrpcService::GetIdentity(grpc::ServerContext* context,

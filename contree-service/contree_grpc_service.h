@@ -37,6 +37,8 @@ class ContreeGrpcService final
                       v1::SetTagResponse* response) override;
   grpc::Status RunInstance(grpc::ServerContext* context, const v1::RunInstanceRequest* request,
                            v1::RunInstanceResponse* response) override;
+  grpc::Status ImportImage(grpc::ServerContext* context, const v1::ImportImageRequest* request,
+                           v1::ImportImageResponse* response) override;
   grpc::Status GetOperation(grpc::ServerContext* context, const v1::GetOperationRequest* request,
                             v1::GetOperationResponse* response) override;
   grpc::Status ListOperations(grpc::ServerContext* context,
@@ -49,6 +51,11 @@ class ContreeGrpcService final
                          grpc::ServerWriter<v1::ListFilesResponse>* writer) override;
   grpc::Status ReadFile(grpc::ServerContext* context, const v1::ReadFileRequest* request,
                         grpc::ServerWriter<v1::ReadFileResponse>* writer) override;
+  grpc::Status FindFiles(grpc::ServerContext* context, const v1::FindFilesRequest* request,
+                         v1::FindFilesResponse* response) override;
+  grpc::Status UploadFile(grpc::ServerContext* context,
+                          grpc::ServerReader<v1::UploadFileRequest>* reader,
+                          v1::UploadFileResponse* response) override;
   grpc::Status GetIdentity(grpc::ServerContext* context, const v1::GetIdentityRequest* request,
                            v1::GetIdentityResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchOperation(

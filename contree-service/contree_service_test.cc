@@ -259,6 +259,87 @@ TEST_F(ContreeServiceTest, CancellingACallEndsItsExchangeWithThePlatform) {
   canceller.join();
 }
 
+TEST_F(ContreeServiceTest, AnImportIsStartedAndFollowed) {
+  EventFeed& feed = api_.Feed(kOperation);
+  api_.On("POST /v1/images/import", [](HttpExchange& exchange) {
+    EXPECT_EQ(
+        *exchange.ReadBody(1000),
+        R"({"registry":{"credentials":{"password":"p","username":"u"},"url":"docker://docker.io/library/busybox:latest"},)"
+        R"("tag":"busybox:latest","timeout":300})");
+    exchange.Respond(201, "application/json", absl::StrCat("{\"uuid\":\"", kOperation, "\"}"));
+  });
+  v1::ImportImageRequest request;
+  request.set_registry_url("docker://docker.io/library/busybox:latest");
+  request.set_tag("busybox:latest");
+  request.mutable_credentials()->set_username("u");
+  request.mutable_credentials()->set_password("p");
+  ASSERT_OK_AND_ASSIGN(const v1::ImportImageResponse started,
+                       Call(&v1::ContreeService::StubInterface::ImportImage, request));
+  EXPECT_EQ(started.operation_id(), kOperation);
+  feed.AwaitConnections(1);
+  request.set_registry_url("busybox");
+  EXPECT_THAT(Call(&v1::ContreeService::StubInterface::ImportImage, request),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("registry_url")));
+}
+
+TEST_F(ContreeServiceTest, FilesAreFoundByTheirContent) {
+  const std::string known(64, 'a');
+  const std::string unknown(64, 'b');
+  api_.On("GET /v1/files/" + known, 200,
+          absl::StrCat(R"({"uuid":"f","sha256":")", known, R"(","size":3})"));
+  v1::FindFilesRequest request;
+  request.add_sha256(unknown);
+  request.add_sha256(known);
+  ASSERT_OK_AND_ASSIGN(const v1::FindFilesResponse found,
+                       Call(&v1::ContreeService::StubInterface::FindFiles, request));
+  ASSERT_EQ(found.files_size(), 1);
+  EXPECT_EQ(found.files(0).uuid(), "f");
+  EXPECT_EQ(found.files(0).size(), 3);
+  request.add_sha256("short");
+  EXPECT_THAT(Call(&v1::ContreeService::StubInterface::FindFiles, request),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("short")));
+}
+
+TEST_F(ContreeServiceTest, AnUploadIsStreamedAndItsHashCompared) {
+  const std::string hash(64, 'a');
+  std::string body;
+  std::string length;
+  api_.On("POST /v1/files", [&](HttpExchange& exchange) {
+    length = exchange.Header("Content-Length").value_or("chunked");
+    body = exchange.ReadBody(1 << 20).value_or("cut off");
+    exchange.Respond(201, "application/json",
+                     absl::StrCat(R"({"uuid":"f","sha256":")", hash, R"(","size":6})"));
+  });
+  const auto upload = [&](const v1::UploadFileHeader& header, v1::UploadFileResponse* response) {
+    OutgoingCall call(NewCallContext(absl::Seconds(20)));
+    auto writer = stub_->UploadFile(call.client_context(), response);
+    v1::UploadFileRequest message;
+    *message.mutable_header() = header;
+    writer->Write(message);
+    for (const char* piece : {"abc", "", "def"}) {
+      message.set_data(piece);
+      writer->Write(message);
+    }
+    writer->WritesDone();
+    return FromGrpcStatus(writer->Finish());
+  };
+  v1::UploadFileHeader header;
+  v1::UploadFileResponse response;
+  EXPECT_OK(upload(header, &response));
+  EXPECT_EQ(body, "abcdef");
+  EXPECT_EQ(length, "chunked");
+  EXPECT_EQ(response.file().uuid(), "f");
+  header.set_size(6);
+  header.set_sha256(hash);
+  EXPECT_OK(upload(header, &response));
+  EXPECT_EQ(length, "6");
+  header.set_sha256(std::string(64, 'b'));
+  EXPECT_THAT(upload(header, &response), StatusIs(absl::StatusCode::kDataLoss, HasSubstr(hash)));
+  header.set_size(7);
+  EXPECT_THAT(upload(header, &response),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("7 bytes")));
+}
+
 TEST_F(ContreeServiceTest, WhatIsNotBuiltIsUnimplemented) {
   EXPECT_THAT(
       Call(&v1::ContreeService::StubInterface::GetImageLineage, v1::GetImageLineageRequest()),

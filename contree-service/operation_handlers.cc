@@ -36,24 +36,45 @@ absl::StatusOr<v1::RunInstanceResponse> OperationHandlers::RunInstance(
   // move.
   ASSIGN_OR_RETURN(*response.mutable_operation_id(),
                    api.StartInstance(request, image.ForApi(), context));
-  const std::string& id = response.operation_id();
-  // From here on the command runs: what fails must not hide its id. Following begins before the id
-  // is stored, so that the end is known as early as can be.
-  if (const absl::Status followed = tracker_->Follow(context.tenant, id); !followed.ok()) {
-    LogWarning("an operation is not followed yet",
-               {{"operation", id}, {"error", std::string(followed.message())}});
-  }
-  const absl::Status stored =
-      store_->AddStarted(ScopeOf(api, context), {.id = id,
-                                                 .kind = v1::OPERATION_KIND_INSTANCE,
-                                                 .command = CommandLine(request),
-                                                 .image = image.ForApi(),
-                                                 .created_at = clock_->Now()});
-  if (!stored.ok()) {
-    LogError("a started operation could not be stored",
-             {{"operation", id}, {"error", std::string(stored.message())}});
-  }
+  Remember(api,
+           {.id = response.operation_id(),
+            .kind = v1::OPERATION_KIND_INSTANCE,
+            .command = CommandLine(request),
+            .image = image.ForApi(),
+            .created_at = clock_->Now()},
+           context);
   return response;
+}
+
+absl::StatusOr<v1::ImportImageResponse> OperationHandlers::ImportImage(
+    const v1::ImportImageRequest& request, const CallContext& context) {
+  RETURN_IF_ERROR(CheckImportImage(request));
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  v1::ImportImageResponse response;
+  ASSIGN_OR_RETURN(*response.mutable_operation_id(), api.StartImport(request, context));
+  Remember(api,
+           {.id = response.operation_id(),
+            .kind = v1::OPERATION_KIND_IMAGE_IMPORT,
+            .command = "",
+            .image = "",
+            .created_at = clock_->Now()},
+           context);
+  return response;
+}
+
+void OperationHandlers::Remember(const ContreeApi& api, const StartedOperation& operation,
+                                 const CallContext& context) {
+  // Following begins before the row is written, so that the end is known as early as can be.
+  if (const absl::Status followed = tracker_->Follow(context.tenant, operation.id);
+      !followed.ok()) {
+    LogWarning("an operation is not followed yet",
+               {{"operation", operation.id}, {"error", std::string(followed.message())}});
+  }
+  if (const absl::Status stored = store_->AddStarted(ScopeOf(api, context), operation);
+      !stored.ok()) {
+    LogError("a started operation could not be stored",
+             {{"operation", operation.id}, {"error", std::string(stored.message())}});
+  }
 }
 
 absl::StatusOr<v1::Operation> OperationHandlers::Current(const ContreeApi& api,

@@ -26,6 +26,8 @@ class OperationHandlers {
 
   absl::StatusOr<v1::RunInstanceResponse> RunInstance(const v1::RunInstanceRequest& request,
                                                       const CallContext& context);
+  absl::StatusOr<v1::ImportImageResponse> ImportImage(const v1::ImportImageRequest& request,
+                                                      const CallContext& context);
   absl::StatusOr<v1::GetOperationResponse> GetOperation(const v1::GetOperationRequest& request,
                                                         const CallContext& context);
   absl::StatusOr<v1::ListOperationsResponse> ListOperations(
@@ -34,6 +36,9 @@ class OperationHandlers {
       const v1::CancelOperationRequest& request, const CallContext& context);
 
  private:
+  // An operation runs from here on: follows it and stores it. What fails must not hide its id.
+  void Remember(const ContreeApi& api, const StartedOperation& operation,
+                const CallContext& context);
   // From the store where it is final, else as the platform says now (stored if that is final).
   absl::StatusOr<v1::Operation> Current(const ContreeApi& api, const std::string& id,
                                         const CallContext& context);

@@ -10,6 +10,7 @@
 #include "common/status/status_macros.h"
 #include "common/uuid/uuid.h"
 #include "contree-service/api/proto_time.h"
+#include "contree-service/image_reference.h"
 
 namespace contree {
 namespace {
@@ -34,6 +35,11 @@ bool IsAge(absl::string_view value) {
 
 bool IsAbsolute(absl::string_view path) {
   return absl::StartsWith(path, "/") && !absl::StrContains(path, absl::string_view("\0", 1));
+}
+
+absl::Status CheckTimeout(absl::Duration timeout) {
+  if (timeout > absl::ZeroDuration() && timeout <= kMaxTimeout) return absl::OkStatus();
+  return Invalid("timeout", absl::FormatDuration(timeout), "more than 0 and at most 3600 s");
 }
 
 }  // namespace
@@ -76,10 +82,7 @@ absl::Status CheckRunInstance(const v1::RunInstanceRequest& request) {
     return Invalid("cwd", request.cwd(), "an absolute path inside the image");
   }
   if (request.has_timeout()) {
-    const absl::Duration timeout = GetDuration(request.timeout());
-    if (timeout <= absl::ZeroDuration() || timeout > kMaxTimeout) {
-      return Invalid("timeout", absl::FormatDuration(timeout), "more than 0 and at most 3600 s");
-    }
+    RETURN_IF_ERROR(CheckTimeout(GetDuration(request.timeout())));
   }
   if (request.truncate_output_at() < 0 || request.truncate_output_at() > kMaxTruncateOutputAt) {
     return Invalid("truncate_output_at", absl::StrCat(request.truncate_output_at()),
@@ -108,6 +111,29 @@ absl::Status CheckRunInstance(const v1::RunInstanceRequest& request) {
                      "at most 07777");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckImportImage(const v1::ImportImageRequest& request) {
+  const bool is_reference =
+      absl::StartsWith(request.registry_url(), "docker://") &&
+      request.registry_url().size() > sizeof("docker://") - 1 &&
+      std::all_of(request.registry_url().begin(), request.registry_url().end(),
+                  [](unsigned char c) { return absl::ascii_isgraph(c); });
+  if (!is_reference) {
+    return Invalid("registry_url", request.registry_url(),
+                   "a normalised reference such as docker://docker.io/library/busybox:latest");
+  }
+  if (!request.tag().empty()) RETURN_IF_ERROR(CheckTag(request.tag()));
+  if (request.has_timeout()) RETURN_IF_ERROR(CheckTimeout(GetDuration(request.timeout())));
+  return absl::OkStatus();
+}
+
+absl::Status CheckSha256(absl::string_view sha256) {
+  const bool valid =
+      sha256.size() == 64 && std::all_of(sha256.begin(), sha256.end(), [](unsigned char c) {
+        return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
+      });
+  return valid ? absl::OkStatus() : Invalid("sha256", sha256, "64 lower-case hexadecimal digits");
 }
 
 absl::Status CheckOperationId(absl::string_view id) {

@@ -24,6 +24,11 @@ absl::StatusOr<std::string> CheckPath(absl::string_view path);
 
 absl::Status CheckRunInstance(const v1::RunInstanceRequest& request);
 
+absl::Status CheckImportImage(const v1::ImportImageRequest& request);
+
+// 64 lower-case hexadecimal digits.
+absl::Status CheckSha256(absl::string_view sha256);
+
 // NotFound: what is no UUID names no operation.
 absl::Status CheckOperationId(absl::string_view id);
 

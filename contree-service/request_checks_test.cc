@@ -77,5 +77,34 @@ TEST(RequestChecksTest, EveryFieldOfARunIsChecked) {
   }
 }
 
+TEST(RequestChecksTest, Imports) {
+  v1::ImportImageRequest request;
+  request.set_registry_url("docker://docker.io/library/busybox:latest");
+  EXPECT_OK(CheckImportImage(request));
+  request.set_tag("a b");
+  EXPECT_THAT(CheckImportImage(request),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tag")));
+  request.clear_tag();
+  request.mutable_timeout()->set_seconds(3601);
+  EXPECT_THAT(CheckImportImage(request),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("timeout")));
+  request.clear_timeout();
+  for (const char* url : {"", "docker://", "busybox", "docker://a b"}) {
+    request.set_registry_url(url);
+    EXPECT_THAT(CheckImportImage(request),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("registry_url")))
+        << url;
+  }
+}
+
+TEST(RequestChecksTest, Hashes) {
+  EXPECT_OK(CheckSha256(std::string(64, 'f')));
+  for (const std::string& bad :
+       {std::string(63, 'f'), std::string(64, 'F'), std::string(64, 'g')}) {
+    EXPECT_THAT(CheckSha256(bad), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sha256")))
+        << bad;
+  }
+}
+
 }  // namespace
 }  // namespace contree

@@ -111,6 +111,11 @@ absl::Status ApiTransport::Once(const ApiRequest& request, const CallContext& co
     sent.body = request.json_body;
     sent.content_type = "application/json";
   }
+  if (request.next_body_piece != nullptr) {
+    sent.next_body_piece = request.next_body_piece;
+    sent.body_size = request.body_size;
+    sent.content_type = request.content_type;
+  }
   if (!endpoint_.token.empty())
     sent.headers.emplace_back("Authorization", absl::StrCat("Bearer ", endpoint_.token));
   if (!endpoint_.project.empty()) sent.headers.emplace_back("Project", endpoint_.project);
@@ -187,6 +192,30 @@ absl::StatusOr<HttpResponse> ApiTransport::Call(const ApiRequest& request,
                                                 const CallContext& context) const {
   HttpResponse response;
   RETURN_IF_ERROR(Exchange(request, context, kMaxAnswerBytes, &response, nullptr));
+  return response;
+}
+
+absl::StatusOr<HttpResponse> ApiTransport::Send(const ApiRequest& request,
+                                                const CallContext& context) const {
+  HttpResponse response;
+  const HttpResponseSink collect = {
+      .on_head =
+          [&](const HttpResponse& head) {
+            response = head;
+            return absl::OkStatus();
+          },
+      .on_data =
+          [&](absl::string_view bytes) {
+            if (response.body.size() + bytes.size() > kMaxErrorBodyBytes) {
+              return absl::ResourceExhaustedError(
+                  absl::StrCat(request.what, ": the platform's answer is larger than ",
+                               kMaxErrorBodyBytes, " bytes"));
+            }
+            response.body.append(bytes.data(), bytes.size());
+            return absl::OkStatus();
+          }};
+  RETURN_IF_ERROR(Once(request, context, collect, kMaxSilence));
+  if (response.status >= 300) return ErrorOf(request, response);
   return response;
 }
 

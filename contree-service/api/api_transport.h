@@ -27,6 +27,10 @@ struct ApiRequest {
   std::string target;          // "/v1/…"
   std::string json_body = "";  // empty: no body
   HttpHeaders headers = {};
+  // A streamed body instead of json_body, as in HttpRequest.
+  std::string content_type = "";
+  std::function<absl::StatusOr<std::string>()> next_body_piece = nullptr;
+  std::optional<size_t> body_size = std::nullopt;
   bool redirect_is_answer = false;  // a 3xx is an answer, not an error
 };
 
@@ -51,6 +55,11 @@ class ApiTransport {
   // Unknown: a POST or PATCH may or may not have been done. ResourceExhausted: the answer is too
   // large.
   absl::StatusOr<HttpResponse> Call(const ApiRequest& request, const CallContext& context) const;
+
+  // Sends a streamed body and takes the whole answer; one attempt, because the body is gone
+  // afterwards. What it sends must do no harm when it is sent again: errors are those of the table,
+  // never Unknown.
+  absl::StatusOr<HttpResponse> Send(const ApiRequest& request, const CallContext& context) const;
 
   // Sends a GET and hands the body of a 2xx answer on as it comes. Tried again only before the
   // first byte. The sink's own error ends it.

@@ -27,9 +27,6 @@ constexpr size_t kMaxErrorBodyBytes = 64 << 10;
 
 std::string ImageName(absl::string_view uuid) { return absl::StrCat("image ", uuid); }
 std::string OperationName(absl::string_view id) { return absl::StrCat("operation ", id); }
-std::string FileName(absl::string_view uuid, absl::string_view path) {
-  return absl::StrCat(path, " in image ", uuid);
-}
 
 // "?a=b&c=d" of what is not empty.
 class QueryString {
@@ -169,6 +166,16 @@ absl::StatusOr<std::string> ContreeApi::StartInstance(const v1::RunInstanceReque
   return OperationIdOf(response, sent.what);
 }
 
+absl::StatusOr<std::string> ContreeApi::StartImport(const v1::ImportImageRequest& request,
+                                                    const CallContext& context) const {
+  const ApiRequest sent = {.what = absl::StrCat("importing ", request.registry_url()),
+                           .method = "POST",
+                           .target = "/v1/images/import",
+                           .json_body = ImportBody(request)};
+  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(sent, context));
+  return OperationIdOf(response, sent.what);
+}
+
 absl::StatusOr<OperationSnapshot> ContreeApi::GetOperation(absl::string_view id,
                                                            const CallContext& context) const {
   const ApiRequest request = {.what = OperationName(id),
@@ -251,24 +258,6 @@ EventStreamEnd ContreeApi::FollowEvents(
     end.retry_after = ParseRetryAfter(*after, transport_->clock().Now());
   }
   return end;
-}
-
-absl::StatusOr<std::vector<v1::FileEntry>> ContreeApi::ListDirectory(
-    absl::string_view uuid, absl::string_view path, const CallContext& context) const {
-  const ApiRequest request = {.what = FileName(uuid, path),
-                              .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid),
-                                                     "/list?path=", PercentEncode(path))};
-  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(request, context));
-  return EntriesFromJson(response.body, path, request.what);
-}
-
-absl::Status ContreeApi::DownloadFile(
-    absl::string_view uuid, absl::string_view path, const CallContext& context,
-    const std::function<absl::Status(absl::string_view)>& sink) const {
-  return transport_->Download({.what = FileName(uuid, path),
-                               .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid),
-                                                      "/download?path=", PercentEncode(path))},
-                              context, sink);
 }
 
 absl::StatusOr<v1::GetIdentityResponse> ContreeApi::WhoAmI(const CallContext& context) const {

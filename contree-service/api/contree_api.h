@@ -8,6 +8,7 @@
 // DeadlineExceeded or Cancelled; other codes are named where they mean something. Images are named
 // by UUID here, except where a reference is said to do.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -83,6 +84,10 @@ class ContreeApi {
                                             absl::string_view image,
                                             const CallContext& context) const;
 
+  // Returns the operation's id. InvalidArgument. Unknown: it may have started.
+  absl::StatusOr<std::string> StartImport(const v1::ImportImageRequest& request,
+                                          const CallContext& context) const;
+
   // NotFound.
   absl::StatusOr<OperationSnapshot> GetOperation(absl::string_view id,
                                                  const CallContext& context) const;
@@ -105,6 +110,16 @@ class ContreeApi {
   absl::Status DownloadFile(absl::string_view uuid, absl::string_view path,
                             const CallContext& context,
                             const std::function<absl::Status(absl::string_view)>& sink) const;
+
+  // The uploaded file with this content; nullopt: the platform has none.
+  absl::StatusOr<std::optional<v1::StoredFile>> FindFile(absl::string_view sha256,
+                                                         const CallContext& context) const;
+  // Streams the pieces up, an empty one ends it; `size` in all, where it is known. Never tried
+  // again: the pieces are gone. InvalidArgument: too large for the platform. The source's own error
+  // ends it.
+  absl::StatusOr<v1::StoredFile> UploadFile(
+      std::optional<size_t> size, const std::function<absl::StatusOr<std::string>()>& next_piece,
+      const CallContext& context) const;
 
   absl::StatusOr<v1::GetIdentityResponse> WhoAmI(const CallContext& context) const;
 

@@ -26,6 +26,7 @@ using json_fields::String;
 constexpr int64_t kBytesPerKilobyte = 1024;
 constexpr char kDefaultHostname[] = "linuxkit";
 constexpr absl::Duration kDefaultTimeout = absl::Seconds(30);
+constexpr absl::Duration kDefaultImportTimeout = absl::Seconds(300);
 constexpr int64_t kDefaultTruncateOutputAt = 8000;
 constexpr int64_t kDefaultMaxLayerBytes = int64_t{12} << 30;
 
@@ -239,6 +240,19 @@ std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_vie
     body["stdin"] = {{"value", plain ? request.stdin() : absl::Base64Escape(request.stdin())},
                      {"encoding", plain ? "ascii" : "base64"},
                      {"close", true}};
+  }
+  return json_fields::Dump(body);
+}
+
+std::string ImportBody(const v1::ImportImageRequest& request) {
+  Json body = {{"registry", {{"url", request.registry_url()}}}};
+  const absl::Duration timeout =
+      request.has_timeout() ? GetDuration(request.timeout()) : kDefaultImportTimeout;
+  body["timeout"] = absl::ToInt64Seconds(absl::Ceil(timeout, absl::Seconds(1)));
+  if (!request.tag().empty()) body["tag"] = request.tag();
+  if (request.has_credentials()) {
+    body["registry"]["credentials"] = {{"username", request.credentials().username()},
+                                       {"password", request.credentials().password()}};
   }
   return json_fields::Dump(body);
 }

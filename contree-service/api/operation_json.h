@@ -38,6 +38,9 @@ std::optional<StreamedEvent> EventFromFrame(const SseFrame& frame);
 // UUID or "tag:NAME".
 std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_view image);
 
+// The body of POST /images/import.
+std::string ImportBody(const v1::ImportImageRequest& request);
+
 // The API's words; "" for UNSPECIFIED.
 absl::string_view StateName(v1::OperationState state);
 absl::string_view KindName(v1::OperationKind kind);

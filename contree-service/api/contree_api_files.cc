@@ -1,0 +1,80 @@
+// What of the API is about files: those inside images and those that were uploaded for runs.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
+#include "contree-service/api/contree_api.h"
+#include "contree-service/api/image_json.h"
+#include "contree-service/api/json_fields.h"
+
+namespace contree {
+namespace {
+
+using json_fields::Json;
+
+std::string FileName(absl::string_view uuid, absl::string_view path) {
+  return absl::StrCat(path, " in image ", uuid);
+}
+
+v1::StoredFile StoredFileFromJson(const Json& json) {
+  v1::StoredFile file;
+  file.set_uuid(json_fields::String(json, "uuid"));
+  file.set_sha256(json_fields::String(json, "sha256"));
+  file.set_size(json_fields::Int(json, "size"));
+  return file;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<v1::FileEntry>> ContreeApi::ListDirectory(
+    absl::string_view uuid, absl::string_view path, const CallContext& context) const {
+  const ApiRequest request = {.what = FileName(uuid, path),
+                              .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid),
+                                                     "/list?path=", PercentEncode(path))};
+  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(request, context));
+  return EntriesFromJson(response.body, path, request.what);
+}
+
+absl::Status ContreeApi::DownloadFile(
+    absl::string_view uuid, absl::string_view path, const CallContext& context,
+    const std::function<absl::Status(absl::string_view)>& sink) const {
+  return transport_->Download({.what = FileName(uuid, path),
+                               .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid),
+                                                      "/download?path=", PercentEncode(path))},
+                              context, sink);
+}
+
+absl::StatusOr<std::optional<v1::StoredFile>> ContreeApi::FindFile(
+    absl::string_view sha256, const CallContext& context) const {
+  const ApiRequest request = {.what = absl::StrCat("the file with SHA-256 ", sha256),
+                              .target = absl::StrCat("/v1/files/", PercentEncode(sha256))};
+  const auto response = transport_->Call(request, context);
+  if (absl::IsNotFound(response.status())) return std::nullopt;
+  if (!response.ok()) return response.status();
+  ASSIGN_OR_RETURN(const Json json, json_fields::Parse(response->body, request.what));
+  return StoredFileFromJson(json);
+}
+
+absl::StatusOr<v1::StoredFile> ContreeApi::UploadFile(
+    std::optional<size_t> size, const std::function<absl::StatusOr<std::string>()>& next_piece,
+    const CallContext& context) const {
+  ApiRequest request = {.what = "uploading a file", .method = "POST", .target = "/v1/files"};
+  request.content_type = "application/octet-stream";
+  request.next_body_piece = next_piece;
+  request.body_size = size;
+  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Send(request, context));
+  ASSIGN_OR_RETURN(const Json json, json_fields::Parse(response.body, request.what));
+  v1::StoredFile file = StoredFileFromJson(json);
+  if (file.uuid().empty()) {
+    return absl::UnavailableError(
+        "uploading a file: the platform's answer names no file; upload it again");
+  }
+  return file;
+}
+
+}  // namespace contree
