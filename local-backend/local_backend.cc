@@ -140,7 +140,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   }
   LogInfo("contree-local-backend serves", {{"http", http->url()},
                                            {"grpc", grpc == nullptr ? "" : grpc->address()},
-                                           {"state_directory", outside},
+                                           {"state_dir", outside},
                                            {"isolation", "user namespace, bubblewrap, seccomp"}});
   if (options.on_demand) {
     const nlohmann::json greeting = {{"url", http->url()}, {"token", token}, {"pid", getpid()}};

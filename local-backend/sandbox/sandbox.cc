@@ -183,7 +183,7 @@ class Keeper {
     if (!ReceiveWhole(&header, sizeof header)) return process_.control.Reset();
     if (header.type == FrameType::kStarted && header.size == sizeof(StartedReply)) {
       StartedReply reply;
-      if (!ReceiveWhole(&reply, sizeof reply)) return process_.control.Reset();
+      if (started_ || !ReceiveWhole(&reply, sizeof reply)) return process_.control.Reset();
       if (reply.pid < 0) {
         absl::StrAppend(&diagnostics_, "no process can be made: ", strerror(reply.error_number));
         return;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -251,6 +252,9 @@ void Reap() {
 
 int main(int argc, char** argv) {
   if (argc != 2) return 1;
+  // A command could reach through /proc/1 for this process's memory and socket, and speak for it;
+  // not any more.
+  prctl(PR_SET_DUMPABLE, 0);
   // Only the socket is ours: what else was open belongs to the machinery that made the sandbox.
   backend = 3;
   if (dup2(atoi(argv[1]), backend) < 0) return 1;

@@ -108,6 +108,18 @@ TEST(SandboxTest, HostFilesAndDescriptorsAreOutOfReach) {
   EXPECT_THAT(result.out, HasSubstr("\n4\n"));  // 0, 1, 2 and the directory itself
 }
 
+TEST(SandboxTest, InitIsOutOfReach) {
+  const Result result =
+      RunSpec(Shell("cat /proc/1/mem; echo x > /proc/1/mem; ls -l /proc/1/fd > /dev/null; kill -9 "
+                    "1; kill -STOP 1; "
+                    "echo still here"));
+  ASSERT_OK(result.exit);
+  EXPECT_EQ(result.out, "still here\n");
+  EXPECT_THAT(result.err, HasSubstr("can't open '/proc/1/mem': Permission denied"));
+  EXPECT_THAT(result.err, HasSubstr("can't create /proc/1/mem: Permission denied"));
+  EXPECT_THAT(result.err, HasSubstr("/proc/1/fd/3: cannot read link: Permission denied"));
+}
+
 TEST(SandboxTest, MissingCommandIs127AndUnusableOne126) {
   const Result missing = RunSpec(TestSpec({TestBusyboxLayer()}, {"no-such-command"}));
   ASSERT_OK(missing.exit);

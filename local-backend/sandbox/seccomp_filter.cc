@@ -53,6 +53,7 @@ constexpr const char* kDenied[] = {
     "open_tree",
     "perf_event_open",
     "pivot_root",
+    "pidfd_getfd",
     "process_madvise",
     "process_vm_readv",
     "process_vm_writev",

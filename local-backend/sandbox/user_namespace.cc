@@ -33,7 +33,8 @@ constexpr size_t kMaxSmallFile = 1 << 20;
 
 absl::Status Missing(absl::string_view what, int error, absl::string_view remedy) {
   return absl::FailedPreconditionError(
-      absl::StrCat(what, error == 0 ? "" : absl::StrCat(": ", strerror(error)), "; ", remedy));
+      absl::StrCat("commands cannot be isolated: ", what,
+                   error == 0 ? "" : absl::StrCat(": ", strerror(error)), "; ", remedy));
 }
 
 std::string ReadIfThere(const char* path) { return ReadFile(path, kMaxSmallFile).value_or(""); }
@@ -155,7 +156,7 @@ absl::Status NoUserNamespace(int error) {
         "--security-opt apparmor=unconfined), or sysctl "
         "kernel.apparmor_restrict_unprivileged_userns";
   }
-  return Missing("commands cannot be isolated: making a user namespace failed", error, remedy);
+  return Missing("making a user namespace failed", error, remedy);
 }
 
 class Pipe {
@@ -206,7 +207,7 @@ absl::Status UnshareWithMaps(const std::vector<IdRange>& uids, const std::vector
   }
   if (failure != 0) return NoUserNamespace(failure);
   if (!error.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat("commands cannot be isolated: ", error));
+    return absl::FailedPreconditionError(error);
   }
   if (status != 0) return absl::InternalError("the process that writes the maps of ids failed");
   return absl::OkStatus();

@@ -66,8 +66,7 @@ BackendProcess::BackendProcess(const std::string& state_directory,
   std::ifstream lines(log);
   for (std::string line; std::getline(lines, line);) {
     const auto entry = nlohmann::json::parse(line, nullptr, false);
-    if (entry.is_object() && entry.value("message", "") == "serving")
-      url_ = entry.value("http", "");
+    if (entry.is_object() && entry.contains("http")) url_ = entry.value("http", "");
   }
 }
 
