@@ -63,8 +63,8 @@ TEST_F(ImageApiTest, ListsByPageTagUuidAndTime) {
     EXPECT_EQ(Get(absl::StrCat("/v1/images?", wrong)).status, 400) << wrong;
   }
   EXPECT_EQ(Get("/v1/images?limit=0").json()["error"], "limit must be between 1 and 1000");
-  for (const json& image : Get("/v1/images?tagged=1").json()["images"])
-    EXPECT_TRUE(image["tag"].is_string());
+  const json tagged = Get("/v1/images?tagged=1").json()["images"];
+  for (const json& image : tagged) EXPECT_TRUE(image["tag"].is_string());
   EXPECT_EQ(Get("/v1/images?tagged=0&uuid=" + uuid.substr(0, 8)).json()["images"][0]["uuid"], uuid);
   EXPECT_EQ(Get("/v1/images?since=1h&kind=x").json()["images"][0]["uuid"], uuid);
   EXPECT_EQ(Get("/v1/images?until=1h").json()["images"].size(), 0);
