@@ -89,8 +89,8 @@ absl::Status Serve(const Options& options) {
 
   absl::Status status =
       options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);
-  server->Drain(kDrainGrace);
   contree_service->Stop();
+  server->Drain(kDrainGrace);
   return status;
 }
 

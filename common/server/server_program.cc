@@ -35,10 +35,8 @@ absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
           {{"grpc", server->address()}, {"state_dir", state_dir}});
   const int signal = WaitForTermination();
   LogInfo(absl::StrCat(program.name, " drains"), {{"signal", absl::StrCat(signal)}});
-  // First the calls that run: one that starts something upstream must not be cut off before its id
-  // is stored.
-  server->Drain(kDrainGrace);
   parts->Stop();
+  server->Drain(kDrainGrace);
   return absl::OkStatus();
 }
 

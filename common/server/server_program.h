@@ -28,7 +28,7 @@ class ServedParts {
   virtual ~ServedParts() = default;
   // To be registered; they live as long as this.
   virtual std::vector<grpc::Service*> services() { return {}; }
-  // The drain is over: end what runs in the background.
+  // The drain begins: end what would last (watches). Calls that are short go on.
   virtual void Stop() {}
 };
 
