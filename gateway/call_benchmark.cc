@@ -14,7 +14,7 @@ namespace {
 void Measure(benchmark::State& state, const std::string& request) {
   FakeBackend backend;
   Session session(backend.server(), [](const std::string&) {});
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const Session::Accepted accepted = session.Accept(request);
     benchmark::DoNotOptimize(accepted.call->Run());
   }
@@ -45,7 +45,7 @@ void RefusedArguments(benchmark::State& state) {
 }
 
 void FirstCallOfATool(benchmark::State& state) {
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     state.PauseTiming();
     FakeBackend backend;
     Session session(backend.server(), [](const std::string&) {});

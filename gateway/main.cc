@@ -101,9 +101,8 @@ absl::Status Serve(const Flags& flags) {
                    Gateway::Create({.contree_service = ConnectTo(flags.contree_service)}));
   ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
                    GrpcServer::Start({.listen = flags.grpc_listen}, {}));
-  const absl::Status status = flags.mode == "stdio"
-                                  ? ServeStdio(*gateway, grpc_server->address())
-                                  : ServeHttp(*gateway, flags, grpc_server->address());
+  absl::Status status = flags.mode == "stdio" ? ServeStdio(*gateway, grpc_server->address())
+                                              : ServeHttp(*gateway, flags, grpc_server->address());
   grpc_server->Drain(kDrainGrace);
   if (status.ok()) LogInfo("contree-gateway has ended");
   return status;

@@ -163,8 +163,8 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
       200, as_events ? kEventStream : kJson,
       [this, streamed = StreamedCall{std::move(events), std::move(session),
                                      std::shared_ptr<PendingCall>(std::move(accepted.call)),
-                                     as_events}](HttpResponseStream& stream) mutable {
-        WriteStreamedCall(std::move(streamed), keep_alive_, pool_, stream);
+                                     as_events}](HttpResponseStream& stream) {
+        WriteStreamedCall(streamed, keep_alive_, pool_, stream);
       });
 }
 

@@ -35,7 +35,7 @@ EventQueue::Taken EventQueue::Take(absl::Duration timeout) {
   return {std::exchange(events_, {}), closed_};
 }
 
-void WriteStreamedCall(StreamedCall streamed, absl::Duration keep_alive, WorkerPool& pool,
+void WriteStreamedCall(const StreamedCall& streamed, absl::Duration keep_alive, WorkerPool& pool,
                        HttpResponseStream& stream) {
   // The task owns its part of the call: it may outlive this answer by the moment that stopping
   // takes.

@@ -47,7 +47,7 @@ struct StreamedCall {
 
 // Runs the call on `pool` and writes what comes of it until it is answered or nobody reads any
 // more; then the call is told to stop. A silent stream of events gets a comment every `keep_alive`.
-void WriteStreamedCall(StreamedCall streamed, absl::Duration keep_alive, WorkerPool& pool,
+void WriteStreamedCall(const StreamedCall& streamed, absl::Duration keep_alive, WorkerPool& pool,
                        HttpResponseStream& stream);
 
 }  // namespace contree::gateway
