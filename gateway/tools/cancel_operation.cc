@@ -1,7 +1,6 @@
 // cancel_operation: stops an operation.
 
-#include "absl/strings/str_cat.h"
-#include "common/status/status_context.h"
+#include "gateway/tools/operation_error.h"
 #include "gateway/tools/operation_json.h"
 #include "gateway/tools/tool.h"
 #include "gateway/tools/unary_call.h"
@@ -39,7 +38,7 @@ absl::StatusOr<ToolOutput> HandleCancelOperation(const json& arguments, RequestC
   request.set_operation_id(arguments.at("operation_id").get<std::string>());
   const auto response = CallUnary(*services.contree, &Stub::CancelOperation, request, context.call);
   if (!response.ok()) {
-    return Annotate(response.status(), absl::StrCat("operation ", request.operation_id()));
+    return NameOperation(response.status(), request.operation_id());
   }
   ToolOutput output;
   output.structured["cancelled"] = response->cancelled();

@@ -20,7 +20,7 @@ TEST(CancelOperationTest, ARunningOneIsCancelledAndAnEndedOneIsNot) {
 TEST(CancelOperationTest, AnErrorNamesTheOperation) {
   FakeBackend backend;
   EXPECT_THAT(backend.CallError("cancel_operation", {{"operation_id", "nope"}}),
-              HasSubstr("operation nope: "));
+              HasSubstr("no such operation: 'nope'"));
 }
 
 }  // namespace

@@ -4,10 +4,9 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/rpc/grpc_context.h"
 #include "common/status/grpc_status.h"
-#include "common/status/status_context.h"
+#include "gateway/tools/operation_error.h"
 #include "gateway/tools/reconnect_pacer.h"
 
 namespace contree::gateway {
@@ -58,7 +57,6 @@ absl::StatusOr<Operation> FollowOperation(ContreeService::StubInterface& stub, C
   WatchOperationRequest request;
   request.set_operation_id(operation_id);
   ReconnectPacer pacer(clock);
-  const auto name = [&operation_id] { return absl::StrCat("operation ", operation_id); };
   while (true) {
     absl::StatusOr<std::optional<Operation>> result =
         WatchOnce(stub, request, context, [&](OperationEvent event) {
@@ -73,16 +71,16 @@ absl::StatusOr<Operation> FollowOperation(ContreeService::StubInterface& stub, C
         });
     if (result.ok() && result->has_value()) return std::move(**result);
     if (context.stop.stop_requested() || clock.Now() >= context.deadline) {
-      return Annotate(EndedError(context), name());
+      return NameOperation(EndedError(context), operation_id);
     }
     const absl::Status error =
         result.ok() ? absl::UnavailableError("its event stream ended before the operation did")
                     : result.status();
     if (pacer.WaitAfter(error, context)) continue;
     if (context.stop.stop_requested() || absl::IsDeadlineExceeded(error)) {
-      return Annotate(EndedError(context), name());
+      return NameOperation(EndedError(context), operation_id);
     }
-    return Annotate(error, name());
+    return NameOperation(error, operation_id);
   }
 }
 

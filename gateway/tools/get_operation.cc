@@ -1,8 +1,7 @@
 // get_operation: one operation as it is now.
 
-#include "absl/strings/str_cat.h"
-#include "common/status/status_context.h"
 #include "common/status/status_macros.h"
+#include "gateway/tools/operation_error.h"
 #include "gateway/tools/operation_json.h"
 #include "gateway/tools/tool.h"
 #include "gateway/tools/unary_call.h"
@@ -30,7 +29,7 @@ absl::StatusOr<ToolOutput> HandleGetOperation(const json& arguments, RequestCont
   request.set_operation_id(arguments.at("operation_id").get<std::string>());
   const auto response = CallUnary(*services.contree, &Stub::GetOperation, request, context.call);
   if (!response.ok()) {
-    return Annotate(response.status(), absl::StrCat("operation ", request.operation_id()));
+    return NameOperation(response.status(), request.operation_id());
   }
   return ToolOutput{.structured = OperationJson(response->operation())};
 }

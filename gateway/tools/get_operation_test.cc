@@ -33,7 +33,7 @@ TEST(GetOperationTest, AFailedOneIsNoErrorOfTheCall) {
 TEST(GetOperationTest, AnErrorNamesTheOperation) {
   FakeBackend backend;
   EXPECT_THAT(backend.CallError("get_operation", {{"operation_id", "nope"}}),
-              HasSubstr("operation nope: "));
+              HasSubstr("no such operation: 'nope'"));
 }
 
 }  // namespace

@@ -88,6 +88,13 @@ class Keeper {
       exit_.elapsed = exited_at_ - began;
       return exit_;
     }
+    if (overdue_ && exit_.timed_out) {
+      // So many processes were to be ended that the init was ended before it could report. The
+      // command's time was up all the same.
+      exit_.signal = SIGKILL;
+      exit_.elapsed = absl::Now() - began;
+      return exit_;
+    }
     const absl::string_view said = absl::StripAsciiWhitespace(diagnostics_);
     if (!started_) {
       return absl::FailedPreconditionError(absl::StrCat(

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -115,6 +116,18 @@ void Say(const char* text) {
   Say(strerror(error));
   Say("\n");
   _exit(code);
+}
+
+// bubblewrap leaves the bounding set whole. With no_new_privs nothing can be gained from it; still,
+// what this process was not given shall not be in there.
+void DropBoundingSet() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[2] = {};
+  if (syscall(SYS_capget, &header, sets) != 0) return;
+  for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; ++capability) {
+    const bool is_ours = (sets[capability / 32].permitted >> (capability % 32) & 1U) != 0;
+    if (!is_ours) prctl(PR_CAPBSET_DROP, capability);
+  }
 }
 
 // Makes a directory and its missing parents.
@@ -255,6 +268,7 @@ int main(int argc, char** argv) {
   // A command could reach through /proc/1 for this process's memory and socket, and speak for it;
   // not any more.
   prctl(PR_SET_DUMPABLE, 0);
+  DropBoundingSet();
   // Only the socket is ours: what else was open belongs to the machinery that made the sandbox.
   backend = 3;
   if (dup2(atoi(argv[1]), backend) < 0) return 1;

@@ -48,6 +48,8 @@ BackendProcess::BackendProcess(const std::string& state_directory,
                                     "--grpc-listen",
                                     ""};
   words.insert(words.end(), flags.begin(), flags.end());
+  // By descriptor: what runs before may put the program's directory out of reach.
+  const int program_fd = open(program, O_PATH | O_CLOEXEC);
   pid_ = fork();
   if (pid_ == 0) {
     close(ready[0]);
@@ -57,9 +59,10 @@ BackendProcess::BackendProcess(const std::string& state_directory,
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    execv(argv[0], argv.data());
+    fexecve(program_fd, argv.data(), environ);
     _exit(99);
   }
+  close(program_fd);
   close(ready[1]);
   readiness_ = ReadAll(ready[0]);
   close(ready[0]);

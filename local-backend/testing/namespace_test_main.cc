@@ -81,14 +81,15 @@ SandboxSpec TestSpec(const std::vector<std::string>& layers, std::vector<std::st
 
 int main(int argc, char** argv) {
   unsetenv("TEST_PREMATURE_EXIT_FILE");  // its directory is out of reach inside
-  testing::InitGoogleMock(&argc, argv);
-  // The report too: through a descriptor that was opened outside.
+  // So is that of the report: it goes through a descriptor that is opened outside. GoogleTest reads
+  // where to write it when it is initialised.
   contree::UniqueFd report;
   if (const char* path = getenv("XML_OUTPUT_FILE"); path != nullptr) {
     report.Reset(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
     fchmod(report.get(), 0666);
     testing::GTEST_FLAG(output) = absl::StrCat("xml:/proc/self/fd/", report.get());
   }
+  testing::InitGoogleMock(&argc, argv);
   signal(SIGPIPE, SIG_IGN);
   const contree::TempDirectory outside;
   const auto inside = contree::EnterPrivateNamespaces(outside.path());

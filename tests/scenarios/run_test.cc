@@ -91,6 +91,16 @@ TEST_F(RunTest, ASandboxReachesNeitherTheHostNorItsNetwork) {
   EXPECT_EQ(Run("echo 1 > /proc/sys/kernel/panic && echo written").at("stdout"), "");
 }
 
+TEST_F(RunTest, ACommandHasNoMoreCapabilitiesThanItMayEverHave) {
+  const std::string status =
+      Run("grep -E '^(CapPrm|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status").at("stdout");
+  const std::string permitted = status.substr(status.find("CapPrm:\t") + 8, 16);
+  EXPECT_THAT(status, HasSubstr("CapBnd:\t" + permitted)) << status;
+  EXPECT_NE(permitted.substr(6, 10), "ffffffffff");
+  EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1"));
+  EXPECT_THAT(status, HasSubstr("Seccomp:\t2"));
+}
+
 TEST_F(RunTest, LongOutputIsCutAndSaysSo) {
   const json cut = Run("seq 1 100000; seq 1 3 >&2", {{"truncate_output_at", 10}});
   EXPECT_EQ(cut.at("stdout"), "1\n2\n3\n4\n5\n");
