@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "common/testing/status_matchers.h"
 #include "gateway/jsonrpc/error.h"
 #include "gateway/testing/fake_backend.h"
@@ -40,7 +41,7 @@ void CheckSchema(const json& schema, const std::string& where) {
   }
   if (schema.contains("properties")) {
     for (const auto& [name, property] : schema["properties"].items()) {
-      CheckSchema(property, where + "." + name);
+      CheckSchema(property, absl::StrCat(where, ".", name));
     }
   }
 }

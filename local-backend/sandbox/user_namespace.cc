@@ -39,6 +39,7 @@ absl::Status Missing(absl::string_view what, int error, absl::string_view remedy
 
 std::string ReadIfThere(const char* path) { return ReadFile(path, kMaxSmallFile).value_or(""); }
 
+// Whether one line of the map holds them all: a line of a nested map may not span two.
 bool Covers(const std::vector<IdRange>& map, uint32_t first, uint32_t count) {
   for (const IdRange& range : map) {
     if (first >= range.inside &&
@@ -84,7 +85,8 @@ absl::StatusOr<std::vector<IdRange>> ChooseMap(absl::string_view kind, uint32_t 
   }
   // Root of a container with a user namespace of its own: its ids are no more than an ordinary
   // user's outside.
-  if (!IsInitialNamespace(current) && Covers(current, 0, kNamespaceIds)) {
+  if (!IsInitialNamespace(current) && Covers(current, 0, 1) &&
+      Covers(current, 1, kNamespaceIds - 1)) {
     return std::vector<IdRange>{{0, 0, 1}, {1, 1, kNamespaceIds - 1}};
   }
   return Missing(
