@@ -5,8 +5,8 @@
 BUILD_PACKAGES=(
   bazel-bootstrap g++ pkg-config
   libbenchmark-dev libbrotli-dev libcli11-dev libcpp-httplib-dev libgmock-dev libgrpc++-dev libprotobuf-dev libseccomp-dev
-  libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev libvalijson-dev libzstd-dev nlohmann-json3-dev
-  protobuf-compiler protobuf-compiler-grpc
+  libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev libvalijson-dev nlohmann-json3-dev
+  protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 # What the local backend runs commands with.
 RUN_PACKAGES=(bubblewrap busybox-static ca-certificates uidmap)

@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/files/unique_fd.h"
+#include "common/testing/raw_client.h"
 #include "common/testing/status_matchers.h"
 #include "gateway/testing/fake_backend.h"
 #include "gtest/gtest.h"
@@ -21,40 +22,6 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
-
-// Sends what it is told to, byte for byte.
-class RawClient {
- public:
-  explicit RawClient(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<in_port_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience = {.tv_sec = 20, .tv_usec = 0};
-    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    EXPECT_EQ(connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  }
-  void Send(const std::string& bytes) {
-    size_t sent = 0;
-    while (sent < bytes.size()) {
-      const ssize_t n = send(fd_.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-      if (n <= 0) return;
-      sent += static_cast<size_t>(n);
-    }
-  }
-  // Until `end` was read, or the server closed the connection.
-  std::string ReadUntil(const std::string& end) {
-    std::string text;
-    char c = 0;
-    while (!absl::EndsWith(text, end) && recv(fd_.get(), &c, 1, 0) == 1) text.push_back(c);
-    return text;
-  }
-  std::string ReadAll() { return ReadUntil("no answer ends with this"); }
-  void Close() { fd_.Reset(); }
-
- private:
-  UniqueFd fd_;
-};
 
 struct Answer {
   int status = 0;

@@ -124,14 +124,9 @@ def debian_repositories():
         libraries = {"spdlog": ["spdlog"]},
     )
     debian_library(
-        name = "sqlite3",
-        apt = "libsqlite3-dev",
-        libraries = {"sqlite3": ["sqlite3"]},
-    )
-    debian_library(
         # Debian ships it as an archive without a pkg-config file.
         name = "sqlitecpp",
-        apt = "libsqlitecpp-dev",
+        apt = "libsqlitecpp-dev libsqlite3-dev",
         libraries = {"sqlitecpp": ["-lSQLiteCpp", "-lsqlite3"]},
     )
     debian_library(
@@ -139,11 +134,6 @@ def debian_repositories():
         name = "valijson",
         apt = "libvalijson-dev",
         libraries = {"valijson": []},
-    )
-    debian_library(
-        name = "zstd",
-        apt = "libzstd-dev",
-        libraries = {"zstd": ["libzstd"]},
     )
     debian_library(
         name = "zlib",
