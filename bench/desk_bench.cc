@@ -62,7 +62,7 @@ absl::StatusOr<Distribution> Measure(int runs,
 
 void Print(absl::string_view what, const Distribution& times, absl::string_view yardstick,
            const Distribution& other, absl::string_view target) {
-  std::cout << absl::StrFormat("%-40s p50 %7.2f ms  p99 %7.2f ms  %5.1f x %s (p50 %.2f ms)%s%s",
+  std::cout << absl::StrFormat("%-40s p50 %7.2f ms  p99 %7.2f ms  %6.2f x %s (p50 %.2f ms)%s%s",
                                what, times.p50, times.p99, times.p50 / other.p50, yardstick,
                                other.p50, target.empty() ? "" : "  target: ", target)
             << std::endl;

@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::StartsWith;
 
 class InstanceApiTest : public testing::Test {
  protected:
@@ -131,7 +130,7 @@ TEST_F(InstanceApiTest, ChangedFileSystemIsANewImageAndAnUnchangedOneIsNot) {
 
 TEST_F(InstanceApiTest, BranchesAreIndependent) {
   const json base = backend().Run({{"command", "echo base > /f"}, {"disposable", false}});
-  const json image = base["result_image_uuid"];
+  const json& image = base["result_image_uuid"];
   const std::string left =
       backend().Start({{"command", "echo left > /f"}, {"image", image}, {"disposable", false}});
   const std::string right =

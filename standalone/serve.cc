@@ -43,7 +43,7 @@ absl::Status ServeStdio(gateway::Gateway& gateway) {
     WaitForTermination();
     stop.request_stop();
   });
-  const absl::Status status = gateway.RunStdio({}, stop.get_token());
+  absl::Status status = gateway.RunStdio({}, stop.get_token());
   if (!stop.stop_requested()) RequestTermination();  // the input ended: let the waiting thread go
   signals.join();
   return status;
