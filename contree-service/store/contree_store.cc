@@ -52,21 +52,24 @@ constexpr absl::string_view kMigrations[] = {
       ) WITHOUT ROWID;
       CREATE INDEX image_origin_parent ON image_origin (tenant, platform, parent, operation_id);
     )sql",
+    R"sql(
+      ALTER TABLE image_origin ADD COLUMN is_detailed INTEGER NOT NULL DEFAULT 1;
+
+      CREATE TABLE operations_read (
+        tenant TEXT NOT NULL,
+        platform TEXT NOT NULL,
+        read_from INTEGER NOT NULL,
+        read_until INTEGER NOT NULL,
+        to_the_end INTEGER NOT NULL,
+        PRIMARY KEY (tenant, platform)
+      ) WITHOUT ROWID;
+    )sql",
 };
 
 // A record is there for convenience and for when the platform has forgotten; an image lives 180
 // days untouched, so nobody asks for its operation later. Origins are small and stay.
 constexpr absl::Duration kRecordRetention = absl::Hours(24 * 30);
 constexpr absl::Duration kOperationRetention = absl::Hours(24 * 180);
-
-ImageOrigin OriginFromRow(const Row& row) {
-  return {.image = row.String(0),
-          .parent = row.String(1),
-          .command = row.String(2),
-          .exit_code = static_cast<int32_t>(row.Int(3)),
-          .operation_id = row.String(4),
-          .registry_url = row.String(5)};
-}
 
 }  // namespace
 
@@ -140,7 +143,11 @@ absl::Status ContreeStore::PutFinal(const StoreScope& scope, const v1::Operation
         .Execute(
             "INSERT INTO image_origin (tenant, platform, image, parent, command, exit_code, "
             "operation_id,"
-            " registry_url) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            " registry_url) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET command = excluded.command, exit_code = "
+            "excluded.exit_code,"
+            " registry_url = excluded.registry_url, is_detailed = 1"
+            " WHERE is_detailed = 0 AND operation_id = excluded.operation_id",
             {scope.tenant, scope.platform, operation.result_image(), operation.image(), command,
              int64_t{operation.instance().exit_code()}, operation.id(),
              operation.import().registry_url()})
@@ -177,32 +184,6 @@ absl::StatusOr<std::vector<ContreeStore::Unfinished>> ContreeStore::FindUnfinish
           found.push_back(
               {.scope = {.tenant = row.String(0), .platform = row.String(1)}, .id = row.String(2)});
         });
-  }));
-  return found;
-}
-
-absl::StatusOr<std::optional<ImageOrigin>> ContreeStore::FindOrigin(const StoreScope& scope,
-                                                                    absl::string_view image) {
-  std::optional<ImageOrigin> found;
-  RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
-    return connection.Query(
-        "SELECT image, parent, command, exit_code, operation_id, registry_url FROM image_origin"
-        " WHERE tenant = ? AND platform = ? AND image = ?",
-        {scope.tenant, scope.platform, image}, [&](const Row& row) { found = OriginFromRow(row); });
-  }));
-  return found;
-}
-
-absl::StatusOr<std::vector<ImageOrigin>> ContreeStore::FindChildren(const StoreScope& scope,
-                                                                    absl::string_view image) {
-  std::vector<ImageOrigin> found;
-  RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
-    // Operation ids are time-ordered.
-    return connection.Query(
-        "SELECT image, parent, command, exit_code, operation_id, registry_url FROM image_origin"
-        " WHERE tenant = ? AND platform = ? AND parent = ? ORDER BY operation_id",
-        {scope.tenant, scope.platform, image},
-        [&](const Row& row) { found.push_back(OriginFromRow(row)); });
   }));
   return found;
 }

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/sqlite/database.h"
 #include "contree/v1/operation.pb.h"
 
@@ -48,6 +49,16 @@ struct ImageOrigin {
   int32_t exit_code = 0;
   std::string operation_id;
   std::string registry_url;  // of an import
+  // False: only the list of operations was seen, which shows no command, exit code and registry.
+  bool is_detailed = true;
+};
+
+// How much of a platform's list of operations was read for its origins: every operation made at
+// `from` or later and before `until`, and where `to_the_end` all older ones too.
+struct OperationsRead {
+  absl::Time from;
+  absl::Time until;
+  bool to_the_end = false;
 };
 
 // Thread-safe. Every method may return Unavailable, DataLoss, ResourceExhausted (disk full) as
@@ -65,6 +76,14 @@ class ContreeStore {
   // record stays.
   absl::Status PutFinal(const StoreScope& scope, const v1::Operation& operation, absl::Time now);
 
+  // Stores the origins of images that the platform's list of operations shows, and how far the list
+  // was read with it (nullopt: unchanged). What is known in detail stays.
+  absl::Status AddListed(const StoreScope& scope, absl::Span<const v1::Operation> operations,
+                         const std::optional<OperationsRead>& read);
+
+  // nullopt: never read.
+  absl::StatusOr<std::optional<OperationsRead>> FindOperationsRead(const StoreScope& scope);
+
   // The final record; nullopt: none is stored.
   absl::StatusOr<std::optional<v1::Operation>> FindFinal(const StoreScope& scope,
                                                          absl::string_view id);
@@ -81,13 +100,20 @@ class ContreeStore {
   absl::StatusOr<std::optional<ImageOrigin>> FindOrigin(const StoreScope& scope,
                                                         absl::string_view image);
 
+  // The origin of `image`, of its parent, and so on up to an import or an image of unknown origin.
+  // An image that is its own ancestor (a platform that errs) ends it.
+  absl::StatusOr<std::vector<ImageOrigin>> FindAncestry(const StoreScope& scope,
+                                                        absl::string_view image);
+
   // What was made directly from `image`, oldest first.
   absl::StatusOr<std::vector<ImageOrigin>> FindChildren(const StoreScope& scope,
                                                         absl::string_view image);
 
+  // Drops what is older than its retention.
+  absl::Status DropOld(absl::Time now);
+
  private:
   explicit ContreeStore(std::unique_ptr<sqlite::Database> database);
-  absl::Status DropOld(absl::Time now);
 
   std::unique_ptr<sqlite::Database> database_;
 };

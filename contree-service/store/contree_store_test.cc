@@ -1,7 +1,11 @@
 #include "contree-service/store/contree_store.h"
 
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/sqlite/database.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 
@@ -137,6 +141,108 @@ TEST(ContreeStoreTest, DropsOldRecordsAtStartAndKeepsOrigins) {
   EXPECT_FALSE(record.has_value());
   ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(kScope, "b"));
   EXPECT_TRUE(origin.has_value());
+}
+
+TEST(ContreeStoreTest, AncestryGoesThroughThousandsOfGenerations) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  constexpr int kGenerations = 5000;
+  std::vector<v1::Operation> listed;
+  for (int i = 1; i <= kGenerations; ++i)
+    listed.push_back(Ran(absl::StrCat("o", i), absl::StrCat("i", i - 1), absl::StrCat("i", i)));
+  ASSERT_OK(store->AddListed(kScope, listed, std::nullopt));
+  ASSERT_OK_AND_ASSIGN(const auto ancestry,
+                       store->FindAncestry(kScope, absl::StrCat("i", kGenerations)));
+  ASSERT_EQ(ancestry.size(), size_t{kGenerations});
+  EXPECT_EQ(ancestry.front().parent, "i4999");
+  EXPECT_EQ(ancestry.back().parent, "i0");
+}
+
+TEST(ContreeStoreTest, AncestryThatGoesInACircleEnds) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  ASSERT_OK(store->AddListed(kScope, {Ran("o1", "a", "b"), Ran("o2", "b", "a")}, std::nullopt));
+  ASSERT_OK_AND_ASSIGN(const auto ancestry, store->FindAncestry(kScope, "b"));
+  EXPECT_THAT(ancestry,
+              ElementsAre(Field(&ImageOrigin::image, "b"), Field(&ImageOrigin::image, "a")));
+}
+
+TEST(ContreeStoreTest, ARecordCompletesWhatTheListShowed) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  v1::Operation listed = Ran("o1", "a", "b");
+  listed.clear_command();
+  listed.clear_instance();
+  const OperationsRead read = {.from = kNow, .until = kNow + absl::Seconds(5), .to_the_end = true};
+  ASSERT_OK(store->AddListed(kScope, {listed}, read));
+  ASSERT_OK_AND_ASSIGN(const auto found_read, store->FindOperationsRead(kScope));
+  ASSERT_TRUE(found_read.has_value());
+  EXPECT_EQ(found_read->from, read.from);
+  EXPECT_EQ(found_read->until, read.until);
+  EXPECT_TRUE(found_read->to_the_end);
+  ASSERT_OK_AND_ASSIGN(const auto other_read, store->FindOperationsRead(kOtherTenant));
+  EXPECT_FALSE(other_read.has_value());
+  EXPECT_FALSE((*store->FindOrigin(kScope, "b"))->is_detailed);
+  // Another operation with the same result says nothing about this one.
+  ASSERT_OK(store->PutFinal(kScope, Ran("o9", "x", "b"), kNow));
+  EXPECT_FALSE((*store->FindOrigin(kScope, "b"))->is_detailed);
+  ASSERT_OK(store->PutFinal(kScope, Ran("o1", "a", "b"), kNow));
+  ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(kScope, "b"));
+  EXPECT_TRUE(origin->is_detailed);
+  EXPECT_EQ(origin->exit_code, 3);
+  EXPECT_EQ(origin->command, "as the platform shows it");
+  // And the list takes nothing away.
+  ASSERT_OK(store->AddListed(kScope, {listed}, std::nullopt));
+  EXPECT_TRUE((*store->FindOrigin(kScope, "b"))->is_detailed);
+}
+
+// As version 1 made it.
+constexpr absl::string_view kVersion1[] = {R"sql(
+  CREATE TABLE operation (
+    tenant TEXT NOT NULL, platform TEXT NOT NULL, id TEXT NOT NULL, kind INTEGER NOT NULL,
+    command TEXT NOT NULL, image TEXT NOT NULL, created_at INTEGER NOT NULL,
+    is_final INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (tenant, platform, id)
+  ) WITHOUT ROWID;
+  CREATE INDEX operation_unfinished ON operation (created_at) WHERE is_final = 0;
+  CREATE TABLE final_record (
+    tenant TEXT NOT NULL, platform TEXT NOT NULL, id TEXT NOT NULL, stored_at INTEGER NOT NULL,
+    record BLOB NOT NULL, PRIMARY KEY (tenant, platform, id)
+  );
+  CREATE INDEX final_record_age ON final_record (stored_at);
+  CREATE TABLE image_origin (
+    tenant TEXT NOT NULL, platform TEXT NOT NULL, image TEXT NOT NULL, parent TEXT NOT NULL,
+    command TEXT NOT NULL, exit_code INTEGER NOT NULL, operation_id TEXT NOT NULL,
+    registry_url TEXT NOT NULL, PRIMARY KEY (tenant, platform, image)
+  ) WITHOUT ROWID;
+  CREATE INDEX image_origin_parent ON image_origin (tenant, platform, parent, operation_id);
+)sql"};
+
+TEST(ContreeStoreTest, AStoreOfVersion1KeepsWhatItHolds) {
+  TempDirectory temp;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto old, sqlite::Database::Open({.path = temp.File("contree.db"),
+                                                                 .migrations = kVersion1}));
+    ASSERT_OK(old->Write([](sqlite::Connection& connection) {
+      return connection
+          .Execute(
+              "INSERT INTO image_origin VALUES ('t', 'https://p', 'b', 'a', 'make', 2, 'o1', '')")
+          .status();
+    }));
+    ASSERT_OK(old->Write([](sqlite::Connection& connection) {
+      return connection
+          .Execute("INSERT INTO operation VALUES ('t', 'https://p', 'o2', 1, 'x', 'a', ?, 0)",
+                   {absl::ToUnixMicros(kNow)})
+          .status();
+    }));
+  }
+  auto store = OpenIn(temp);
+  ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(kScope, "b"));
+  ASSERT_TRUE(origin.has_value());
+  EXPECT_EQ(origin->command, "make");
+  EXPECT_EQ(origin->exit_code, 2);
+  EXPECT_TRUE(origin->is_detailed);
+  ASSERT_OK_AND_ASSIGN(const auto unfinished, store->FindUnfinished(kNow, 10));
+  EXPECT_THAT(unfinished, ElementsAre(Field(&ContreeStore::Unfinished::id, "o2")));
 }
 
 }  // namespace
