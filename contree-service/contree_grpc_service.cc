@@ -81,6 +81,13 @@ grpc::Status ContreeGrpcService::SetTag(grpc::ServerContext* context,
   return Unary("SetTag", context, timers_, images_, &ImageHandlers::SetTag, *request, response);
 }
 
+grpc::Status ContreeGrpcService::GetImageLineage(grpc::ServerContext* context,
+                                                 const v1::GetImageLineageRequest* request,
+                                                 v1::GetImageLineageResponse* response) {
+  return Unary("GetImageLineage", context, timers_, lineage_, &LineageHandlers::GetImageLineage,
+               *request, response);
+}
+
 grpc::Status ContreeGrpcService::RunInstance(grpc::ServerContext* context,
                                              const v1::RunInstanceRequest* request,
                                              v1::RunInstanceResponse* response) {
@@ -127,6 +134,18 @@ grpc::Status ContreeGrpcService::ReadFile(grpc::ServerContext* context,
                                           const v1::ReadFileRequest* request,
                                           grpc::ServerWriter<v1::ReadFileResponse>* writer) {
   return Streaming("ReadFile", context, timers_, files_, &FileHandlers::ReadFile, *request, writer);
+}
+
+grpc::Status ContreeGrpcService::ReadArchive(grpc::ServerContext* context,
+                                             const v1::ReadArchiveRequest* request,
+                                             grpc::ServerWriter<v1::ReadArchiveResponse>* writer) {
+  return Streaming("ReadArchive", context, timers_, files_, &FileHandlers::ReadArchive, *request,
+                   writer);
+}
+
+grpc::Status ContreeGrpcService::Grep(grpc::ServerContext* context, const v1::GrepRequest* request,
+                                      v1::GrepResponse* response) {
+  return Unary("Grep", context, timers_, files_, &FileHandlers::Grep, *request, response);
 }
 
 grpc::Status ContreeGrpcService::FindFiles(grpc::ServerContext* context,

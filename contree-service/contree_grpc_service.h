@@ -3,7 +3,7 @@
 
 // The gRPC edge of contree-service: each method makes a CallContext, calls its handler, converts
 // the status and logs one line. Unary calls and bounded streams use the synchronous API, watches
-// the callback API (which must never block). What is not here answers UNIMPLEMENTED.
+// the callback API (which must never block).
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
@@ -13,6 +13,7 @@
 #include "common/time/timer_queue.h"
 #include "contree-service/file_handlers.h"
 #include "contree-service/image_handlers.h"
+#include "contree-service/lineage_handlers.h"
 #include "contree-service/operation_handlers.h"
 #include "contree-service/operations/operation_tracker.h"
 #include "contree/v1/contree_service.grpc.pb.h"
@@ -26,8 +27,12 @@ class ContreeGrpcService final
  public:
   // All must outlive it.
   ContreeGrpcService(ImageHandlers* images, FileHandlers* files, OperationHandlers* operations,
-                     OperationTracker* tracker)
-      : images_(images), files_(files), operations_(operations), tracker_(tracker) {}
+                     LineageHandlers* lineage, OperationTracker* tracker)
+      : images_(images),
+        files_(files),
+        operations_(operations),
+        lineage_(lineage),
+        tracker_(tracker) {}
 
   grpc::Status ListImages(grpc::ServerContext* context, const v1::ListImagesRequest* request,
                           v1::ListImagesResponse* response) override;
@@ -35,6 +40,9 @@ class ContreeGrpcService final
                         v1::GetImageResponse* response) override;
   grpc::Status SetTag(grpc::ServerContext* context, const v1::SetTagRequest* request,
                       v1::SetTagResponse* response) override;
+  grpc::Status GetImageLineage(grpc::ServerContext* context,
+                               const v1::GetImageLineageRequest* request,
+                               v1::GetImageLineageResponse* response) override;
   grpc::Status RunInstance(grpc::ServerContext* context, const v1::RunInstanceRequest* request,
                            v1::RunInstanceResponse* response) override;
   grpc::Status ImportImage(grpc::ServerContext* context, const v1::ImportImageRequest* request,
@@ -51,6 +59,10 @@ class ContreeGrpcService final
                          grpc::ServerWriter<v1::ListFilesResponse>* writer) override;
   grpc::Status ReadFile(grpc::ServerContext* context, const v1::ReadFileRequest* request,
                         grpc::ServerWriter<v1::ReadFileResponse>* writer) override;
+  grpc::Status ReadArchive(grpc::ServerContext* context, const v1::ReadArchiveRequest* request,
+                           grpc::ServerWriter<v1::ReadArchiveResponse>* writer) override;
+  grpc::Status Grep(grpc::ServerContext* context, const v1::GrepRequest* request,
+                    v1::GrepResponse* response) override;
   grpc::Status FindFiles(grpc::ServerContext* context, const v1::FindFilesRequest* request,
                          v1::FindFilesResponse* response) override;
   grpc::Status UploadFile(grpc::ServerContext* context,
@@ -67,6 +79,7 @@ class ContreeGrpcService final
   ImageHandlers* const images_;
   FileHandlers* const files_;
   OperationHandlers* const operations_;
+  LineageHandlers* const lineage_;
   OperationTracker* const tracker_;
   TimerQueue timers_;
 };

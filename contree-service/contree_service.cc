@@ -10,9 +10,12 @@
 #include "contree-service/contree_grpc_service.h"
 #include "contree-service/file_handlers.h"
 #include "contree-service/image_handlers.h"
+#include "contree-service/lineage_handlers.h"
 #include "contree-service/operation_handlers.h"
+#include "contree-service/operations/operation_recovery.h"
 #include "contree-service/operations/operation_tracker.h"
 #include "contree-service/store/contree_store.h"
+#include "contree-service/store/store_retention.h"
 
 namespace contree {
 namespace {
@@ -26,10 +29,16 @@ class AssembledContreeService final : public ContreeService {
         images_(&apis_),
         files_(&apis_),
         operations_(&apis_, store_.get(), &tracker_, &clock_),
-        grpc_service_(&images_, &files_, &operations_, &tracker_) {}
+        lineage_(&apis_, store_.get(), &clock_),
+        grpc_service_(&images_, &files_, &operations_, &lineage_, &tracker_),
+        recovery_(&apis_, store_.get(), &tracker_, &clock_),
+        retention_(store_.get(), &clock_) {}
 
   grpc::Service* grpc_service() override { return &grpc_service_; }
-  void Stop() override { tracker_.Stop(); }
+  void Stop() override {
+    recovery_.Stop();
+    tracker_.Stop();
+  }
 
  private:
   RealClock clock_;
@@ -39,7 +48,10 @@ class AssembledContreeService final : public ContreeService {
   ImageHandlers images_;
   FileHandlers files_;
   OperationHandlers operations_;
+  LineageHandlers lineage_;
   ContreeGrpcService grpc_service_;
+  OperationRecovery recovery_;
+  StoreRetention retention_;
 };
 
 }  // namespace

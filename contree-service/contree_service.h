@@ -22,7 +22,9 @@ struct ContreeServiceOptions {
 
 class ContreeService {
  public:
-  // Opens the store. `endpoints` must outlive the service; it is not asked before the first call.
+  // Opens the store and begins to follow again, in the background, what an earlier run left
+  // unfinished. `endpoints` must outlive the service; where nothing is unfinished, it is not asked
+  // before the first call.
   // FailedPrecondition: a newer version wrote the store. DataLoss: the store is damaged.
   // PermissionDenied and others: state_dir cannot be used.
   static absl::StatusOr<std::unique_ptr<ContreeService>> Create(

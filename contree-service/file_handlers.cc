@@ -1,12 +1,17 @@
 #include "contree-service/file_handlers.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "common/status/status_macros.h"
 #include "contree-service/api/contree_api.h"
 #include "contree-service/image_handlers.h"
@@ -19,8 +24,105 @@ constexpr int kEntriesPerMessage = 1000;
 constexpr int kMaxFound = 1000;
 // What arrives in small pieces travels on in larger ones.
 constexpr size_t kPieceBytes = 256 << 10;
+constexpr size_t kMaxListingsBytes = 32 << 20;
+// Only files of one piece are kept.
+constexpr size_t kMaxFilesBytes = 64 << 20;
+// How many contents one call looks for at once, and all calls together.
+constexpr size_t kSearchersPerCall = 16;
+constexpr size_t kMaxSearchers = 64;
+
+std::string CacheKey(const ContreeApi& api, const CallContext& context, absl::string_view uuid,
+                     absl::string_view path) {
+  return absl::StrJoin(
+      {absl::string_view(context.tenant), absl::string_view(api.platform()), uuid, path},
+      absl::string_view("\0", 1));
+}
+
+// Makes messages of kPieceBytes out of pieces of any size. `Response` has `data`.
+template <typename Response>
+class PieceCollector {
+ public:
+  explicit PieceCollector(absl::FunctionRef<absl::Status(const Response&)> sink) : sink_(sink) {}
+
+  absl::Status Add(absl::string_view bytes) {
+    std::string& piece = *rest_.mutable_data();
+    while (!bytes.empty()) {
+      if (piece.size() == kPieceBytes) {
+        RETURN_IF_ERROR(sink_(rest_));
+        piece.clear();
+        is_first_ = false;
+      }
+      const size_t taken = std::min(bytes.size(), kPieceBytes - piece.size());
+      piece.append(bytes.data(), taken);
+      bytes.remove_prefix(taken);
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Finish() { return rest_.data().empty() ? absl::OkStatus() : sink_(rest_); }
+  // All of it, where it is one piece; else nullptr.
+  const Response* whole() const { return is_first_ ? &rest_ : nullptr; }
+
+ private:
+  const absl::FunctionRef<absl::Status(const Response&)> sink_;
+  Response rest_;
+  bool is_first_ = true;
+};
+
+// Looks for contents from several threads, each taking the next one.
+class FileSearch {
+ public:
+  FileSearch(const ContreeApi& api, const v1::FindFilesRequest& request, const CallContext& context)
+      : api_(api),
+        request_(request),
+        context_(context),
+        found_(static_cast<size_t>(request.sha256_size())) {}
+
+  void Work() {
+    while (true) {
+      int index = 0;
+      {
+        absl::MutexLock lock(&mutex_);
+        if (next_ == request_.sha256_size() || !status_.ok()) return;
+        index = next_++;
+      }
+      auto file = api_.FindFile(request_.sha256(index), context_);
+      absl::MutexLock lock(&mutex_);
+      if (file.ok()) {
+        found_[static_cast<size_t>(index)] = *std::move(file);
+      } else {
+        status_.Update(file.status());
+      }
+    }
+  }
+
+  // Once nobody works any more.
+  absl::StatusOr<v1::FindFilesResponse> TakeFound() {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(status_);
+    v1::FindFilesResponse response;
+    for (std::optional<v1::StoredFile>& file : found_) {
+      if (file.has_value()) *response.add_files() = *std::move(file);
+    }
+    return response;
+  }
+
+ private:
+  const ContreeApi& api_;
+  const v1::FindFilesRequest& request_;
+  const CallContext& context_;
+  absl::Mutex mutex_;
+  int next_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::optional<v1::StoredFile>> found_ ABSL_GUARDED_BY(mutex_);
+};
 
 }  // namespace
+
+FileHandlers::FileHandlers(ApiDirectory* apis)
+    : apis_(apis),
+      listings_(kMaxListingsBytes),
+      files_(kMaxFilesBytes),
+      searchers_(kMaxSearchers) {}
 
 absl::Status FileHandlers::ListFiles(
     const v1::ListFilesRequest& request, const CallContext& context,
@@ -28,16 +130,23 @@ absl::Status FileHandlers::ListFiles(
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
-  ASSIGN_OR_RETURN(std::vector<v1::FileEntry> entries, api.ListDirectory(uuid, path, context));
-  v1::ListFilesResponse response;
-  for (v1::FileEntry& entry : entries) {
-    *response.add_entries() = std::move(entry);
-    if (response.entries_size() == kEntriesPerMessage) {
-      RETURN_IF_ERROR(sink(response));
-      response.Clear();
+  const std::string key = CacheKey(api, context, uuid, path);
+  auto listing = listings_.Find(key);
+  if (listing == nullptr) {
+    ASSIGN_OR_RETURN(std::vector<v1::FileEntry> entries, api.ListDirectory(uuid, path, context));
+    std::vector<v1::ListFilesResponse> messages;
+    for (v1::FileEntry& entry : entries) {
+      if (messages.empty() || messages.back().entries_size() == kEntriesPerMessage)
+        messages.emplace_back();
+      *messages.back().add_entries() = std::move(entry);
     }
+    size_t bytes = 0;
+    for (const v1::ListFilesResponse& message : messages) bytes += message.SpaceUsedLong();
+    listing = std::make_shared<const std::vector<v1::ListFilesResponse>>(std::move(messages));
+    listings_.Put(key, listing, bytes);
   }
-  return response.entries_size() > 0 ? sink(response) : absl::OkStatus();
+  for (const v1::ListFilesResponse& message : *listing) RETURN_IF_ERROR(sink(message));
+  return absl::OkStatus();
 }
 
 absl::Status FileHandlers::ReadFile(
@@ -46,22 +155,39 @@ absl::Status FileHandlers::ReadFile(
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
-  v1::ReadFileResponse response;
-  std::string& piece = *response.mutable_data();
-  piece.reserve(kPieceBytes);
-  RETURN_IF_ERROR(
-      api.DownloadFile(uuid, path, context, [&](absl::string_view bytes) -> absl::Status {
-        while (!bytes.empty()) {
-          const size_t taken = std::min(bytes.size(), kPieceBytes - piece.size());
-          piece.append(bytes.data(), taken);
-          bytes.remove_prefix(taken);
-          if (piece.size() < kPieceBytes) break;
-          RETURN_IF_ERROR(sink(response));
-          piece.clear();
-        }
-        return absl::OkStatus();
-      }));
-  return piece.empty() ? absl::OkStatus() : sink(response);
+  const std::string key = CacheKey(api, context, uuid, path);
+  if (const auto known = files_.Find(key); known != nullptr)
+    return known->data().empty() ? absl::OkStatus() : sink(*known);
+  PieceCollector<v1::ReadFileResponse> pieces(sink);
+  RETURN_IF_ERROR(api.DownloadFile(uuid, path, context,
+                                   [&](absl::string_view bytes) { return pieces.Add(bytes); }));
+  if (const v1::ReadFileResponse* whole = pieces.whole(); whole != nullptr) {
+    // A copy, because the collector's room may be larger than what is in it.
+    auto kept = std::make_shared<v1::ReadFileResponse>();
+    kept->set_data(whole->data());
+    files_.Put(key, std::move(kept), sizeof(v1::ReadFileResponse) + whole->data().size());
+  }
+  return pieces.Finish();
+}
+
+absl::Status FileHandlers::ReadArchive(
+    const v1::ReadArchiveRequest& request, const CallContext& context,
+    absl::FunctionRef<absl::Status(const v1::ReadArchiveResponse&)> sink) {
+  ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  PieceCollector<v1::ReadArchiveResponse> pieces(sink);
+  RETURN_IF_ERROR(api.DownloadArchive(uuid, path, context,
+                                      [&](absl::string_view bytes) { return pieces.Add(bytes); }));
+  return pieces.Finish();
+}
+
+absl::StatusOr<v1::GrepResponse> FileHandlers::Grep(const v1::GrepRequest& request,
+                                                    const CallContext& context) {
+  RETURN_IF_ERROR(CheckGrep(request));
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  return api.Grep(uuid, request, context);
 }
 
 absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFilesRequest& request,
@@ -72,12 +198,22 @@ absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFile
   }
   for (const std::string& sha256 : request.sha256()) RETURN_IF_ERROR(CheckSha256(sha256));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  v1::FindFilesResponse response;
-  for (const std::string& sha256 : request.sha256()) {
-    ASSIGN_OR_RETURN(std::optional<v1::StoredFile> file, api.FindFile(sha256, context));
-    if (file.has_value()) *response.add_files() = *std::move(file);
+  FileSearch search(api, request, context);
+  const size_t threads = std::min(kSearchersPerCall, static_cast<size_t>(request.sha256_size()));
+  std::vector<std::shared_ptr<absl::Notification>> ended;
+  for (size_t i = 1; i < threads; ++i) {  // this thread is one of them
+    auto end = std::make_shared<absl::Notification>();
+    const absl::Status started = searchers_.Run([&search, end] {
+      search.Work();
+      end->Notify();
+    });
+    // Where all searchers are busy, this thread looks alone.
+    if (!started.ok()) break;
+    ended.push_back(std::move(end));
   }
-  return response;
+  search.Work();
+  for (const auto& end : ended) end->WaitForNotification();
+  return search.TakeFound();
 }
 
 absl::StatusOr<v1::UploadFileResponse> FileHandlers::UploadFile(

@@ -3,15 +3,22 @@
 
 // The RPCs about files: reading those of an image without running anything, finding and uploading
 // those for runs. The errors are those of the proto.
+//
+// Images never change, so listings and small files are kept, by tenant, platform and image. What
+// was not found is not kept: an image may be new to the platform.
 
+#include <cstddef>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/rpc/call_context.h"
 #include "contree-service/api/api_directory.h"
+#include "contree-service/cache/byte_bounded_cache.h"
+#include "contree-service/operations/growing_thread_pool.h"
 #include "contree/v1/contree_service.pb.h"
 
 namespace contree {
@@ -19,12 +26,15 @@ namespace contree {
 // Thread-safe. A sink's own error ends the reading and is returned.
 class FileHandlers {
  public:
-  explicit FileHandlers(ApiDirectory* apis) : apis_(apis) {}  // which must outlive it
+  explicit FileHandlers(ApiDirectory* apis);  // which must outlive it
 
   absl::Status ListFiles(const v1::ListFilesRequest& request, const CallContext& context,
                          absl::FunctionRef<absl::Status(const v1::ListFilesResponse&)> sink);
   absl::Status ReadFile(const v1::ReadFileRequest& request, const CallContext& context,
                         absl::FunctionRef<absl::Status(const v1::ReadFileResponse&)> sink);
+  absl::Status ReadArchive(const v1::ReadArchiveRequest& request, const CallContext& context,
+                           absl::FunctionRef<absl::Status(const v1::ReadArchiveResponse&)> sink);
+  absl::StatusOr<v1::GrepResponse> Grep(const v1::GrepRequest& request, const CallContext& context);
   absl::StatusOr<v1::FindFilesResponse> FindFiles(const v1::FindFilesRequest& request,
                                                   const CallContext& context);
   // `next` gives the messages in turn, nullopt at the end.
@@ -34,6 +44,9 @@ class FileHandlers {
 
  private:
   ApiDirectory* const apis_;
+  ByteBoundedCache<std::vector<v1::ListFilesResponse>> listings_;
+  ByteBoundedCache<v1::ReadFileResponse> files_;
+  GrowingThreadPool searchers_;
 };
 
 }  // namespace contree

@@ -128,6 +128,21 @@ absl::Status CheckImportImage(const v1::ImportImageRequest& request) {
   return absl::OkStatus();
 }
 
+absl::Status CheckGrep(const v1::GrepRequest& request) {
+  if (request.patterns().empty())
+    return absl::InvalidArgumentError("patterns is empty: give at least one regular expression");
+  for (const std::string& pattern : request.patterns()) {
+    if (pattern.empty())
+      return absl::InvalidArgumentError("a pattern is empty: it would match every line");
+  }
+  for (const std::string& path : request.paths()) RETURN_IF_ERROR(CheckPath(path).status());
+  if (request.max_count() < 0)
+    return Invalid("max_count", absl::StrCat(request.max_count()), "0 (no bound) or more");
+  if (request.max_total() < 0)
+    return Invalid("max_total", absl::StrCat(request.max_total()), "0 (for 1000) or more");
+  return absl::OkStatus();
+}
+
 absl::Status CheckSha256(absl::string_view sha256) {
   const bool valid =
       sha256.size() == 64 && std::all_of(sha256.begin(), sha256.end(), [](unsigned char c) {

@@ -26,6 +26,8 @@ absl::Status CheckRunInstance(const v1::RunInstanceRequest& request);
 
 absl::Status CheckImportImage(const v1::ImportImageRequest& request);
 
+absl::Status CheckGrep(const v1::GrepRequest& request);
+
 // 64 lower-case hexadecimal digits.
 absl::Status CheckSha256(absl::string_view sha256);
 

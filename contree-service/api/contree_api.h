@@ -110,6 +110,13 @@ class ContreeApi {
   absl::Status DownloadFile(absl::string_view uuid, absl::string_view path,
                             const CallContext& context,
                             const std::function<absl::Status(absl::string_view)>& sink) const;
+  // Hands a directory or file on as a POSIX tar archive as it comes. NotFound. FailedPrecondition.
+  absl::Status DownloadArchive(absl::string_view uuid, absl::string_view path,
+                               const CallContext& context,
+                               const std::function<absl::Status(absl::string_view)>& sink) const;
+  // request.image is not looked at. NotFound. InvalidArgument: a bad pattern.
+  absl::StatusOr<v1::GrepResponse> Grep(absl::string_view uuid, const v1::GrepRequest& request,
+                                        const CallContext& context) const;
 
   // The uploaded file with this content; nullopt: the platform has none.
   absl::StatusOr<std::optional<v1::StoredFile>> FindFile(absl::string_view sha256,

@@ -17,6 +17,9 @@ namespace {
 
 using json_fields::Json;
 
+// The platform's own default, said so that it does not matter if that changes.
+constexpr int kMaxGrepMatches = 1000;
+
 std::string FileName(absl::string_view uuid, absl::string_view path) {
   return absl::StrCat(path, " in image ", uuid);
 }
@@ -47,6 +50,52 @@ absl::Status ContreeApi::DownloadFile(
                                .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid),
                                                       "/download?path=", PercentEncode(path))},
                               context, sink);
+}
+
+absl::Status ContreeApi::DownloadArchive(
+    absl::string_view uuid, absl::string_view path, const CallContext& context,
+    const std::function<absl::Status(absl::string_view)>& sink) const {
+  return transport_->Download({.what = absl::StrCat("the archive of ", FileName(uuid, path)),
+                               .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid),
+                                                      "/archive?path=", PercentEncode(path))},
+                              context, sink);
+}
+
+absl::StatusOr<v1::GrepResponse> ContreeApi::Grep(absl::string_view uuid,
+                                                  const v1::GrepRequest& request,
+                                                  const CallContext& context) const {
+  std::string query;
+  const auto add = [&query](absl::string_view name, absl::string_view value) {
+    absl::StrAppend(&query, query.empty() ? "?" : "&", name, "=", PercentEncode(value));
+  };
+  for (const std::string& pattern : request.patterns()) add("pattern", pattern);
+  for (const std::string& path : request.paths()) add("path", path);
+  // What the platform searches by itself is not documented.
+  if (request.paths().empty()) add("path", "/");
+  for (const std::string& glob : request.globs()) add("glob", glob);
+  if (request.max_count() > 0) add("max_count", absl::StrCat(request.max_count()));
+  add("max_total", absl::StrCat(request.max_total() > 0 ? request.max_total() : kMaxGrepMatches));
+  if (request.case_() == v1::GREP_CASE_INSENSITIVE) add("case", "insensitive");
+  if (request.case_() == v1::GREP_CASE_SMART) add("case", "smart");
+  const ApiRequest sent = {
+      .what = absl::StrCat("searching image ", uuid),
+      .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid), "/grep", query)};
+  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(sent, context));
+  ASSIGN_OR_RETURN(const Json json, json_fields::Parse(response.body, sent.what));
+  v1::GrepResponse found;
+  found.set_path(json_fields::String(json, "path"));
+  for (const Json& pattern : json_fields::Member(json, "patterns")) {
+    if (pattern.is_string()) found.add_patterns(pattern.get<std::string>());
+  }
+  for (const Json& match : json_fields::Member(json, "matches")) {
+    v1::GrepMatch& line = *found.add_matches();
+    line.set_path(json_fields::String(match, "path"));
+    line.set_line_number(json_fields::Int(match, "line_number"));
+    line.set_line_text(json_fields::String(match, "line_text"));
+    line.set_is_context(json_fields::String(match, "type") == "context");
+  }
+  found.set_truncated(json_fields::Bool(json, "truncated"));
+  return found;
 }
 
 absl::StatusOr<std::optional<v1::StoredFile>> ContreeApi::FindFile(
