@@ -259,6 +259,27 @@ TEST_F(ContreeServiceTest, StoppingEndsWatchesWithUnavailable) {
   EXPECT_THAT(watcher.Finish(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(kOperation)));
 }
 
+TEST_F(ContreeServiceTest, AStreamThatRepeatsSkipsAndGarblesLosesNothing) {
+  EventFeed& feed = api_.Feed(kOperation);
+  api_.SetOperation(kOperation, "EXECUTING");
+  Watcher watcher(*stub_, kOperation);
+  const std::string once = R"({"value":"once","encoding":"ascii"})";
+  feed.Send(0, "init", "{}", 0);
+  feed.Send(4, "stdout", once);
+  feed.Send(4, "stdout", once);
+  feed.Send(2, "stdout", once);
+  feed.SendRaw("id: 5\nevent: stdout\ndata: {\"id\":5,\"type\":\n\n");
+  feed.Send(6, "from_the_future", R"({"value":1})");
+  feed.Send(9, "stdout", R"({"value":"more","encoding":"ascii"})");
+  EXPECT_EQ(watcher.Next(), "EXECUTING");
+  EXPECT_EQ(watcher.Next(), "output once");
+  EXPECT_EQ(watcher.Next(), "output more");
+  api_.SetOperation(kOperation, "SUCCESS", "done");
+  feed.Send(10, "completion", "{}", 0);
+  EXPECT_THAT(watcher.Rest(), ElementsAre("completed done"));
+  EXPECT_EQ(feed.connections(), 1);
+}
+
 TEST_F(ContreeServiceTest, ManyOperationsAreFollowedAtOnce) {
   constexpr int kOperations = 300;
   v1::WatchOperationsRequest request;
