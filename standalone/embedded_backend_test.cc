@@ -10,7 +10,6 @@
 namespace contree::standalone {
 namespace {
 
-using testing::AllOf;
 using testing::HasSubstr;
 
 EmbeddedBackendOptions OptionsWithShell(const TempDirectory& state, const std::string& script) {

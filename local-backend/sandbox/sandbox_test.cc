@@ -213,8 +213,8 @@ TEST(SandboxTest, EnvironmentIsWhatWasAskedFor) {
 
 TEST(SandboxTest, LargeArgumentsPass) {
   SandboxSpec spec = TestSpec({TestBusyboxLayer()}, {"/bin/sh", "-c", "echo ${#1} $#", "sh"});
-  spec.argv.push_back(std::string(100'000, 'a'));
-  for (int i = 0; i < 9; ++i) spec.argv.push_back(std::string(100'000, 'b'));
+  spec.argv.emplace_back(100'000, 'a');
+  for (int i = 0; i < 9; ++i) spec.argv.emplace_back(100'000, 'b');
   EXPECT_EQ(RunSpec(spec).out, "100000 10\n");
 }
 
