@@ -217,8 +217,8 @@ class Demo {
                             "neither bin nor etc to be left", left));
     }
     Say("and the image that it ran on:");
-    ASSIGN_OR_RETURN(const json after,
-                     RunCommand("echo $(ls /) && greet survivor", prepared().uuid, /*disposable=*/true, 0));
+    ASSIGN_OR_RETURN(const json after, RunCommand("echo $(ls /) && greet survivor", prepared().uuid,
+                                                  /*disposable=*/true, 0));
     return Check(absl::EndsWith(after.at("stdout").get<std::string>(), "Hello, survivor.\n"),
                  "Hello, survivor.", after);
   }

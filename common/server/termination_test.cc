@@ -10,7 +10,8 @@
 namespace contree {
 namespace {
 
-// The signals are blocked for the whole process, as in a program's main: this test has a program of its own.
+// The signals are blocked for the whole process, as in a program's main: this test has a program of
+// its own.
 TEST(TerminationTest, WaitsForASignalFromOutsideOrFromTheProgramItself) {
   BlockTerminationSignals();
   std::thread([] { RequestTermination(); }).join();

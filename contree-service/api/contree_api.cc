@@ -162,8 +162,13 @@ absl::StatusOr<std::string> ContreeApi::StartInstance(const v1::RunInstanceReque
                            .method = "POST",
                            .target = "/v1/instances",
                            .json_body = InstanceBody(request, image)};
-  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(sent, context));
-  return OperationIdOf(response, sent.what);
+  const absl::StatusOr<HttpResponse> response = transport_->Call(sent, context);
+  if (absl::IsNotFound(response.status())) {
+    return absl::NotFoundError(
+        absl::StrCat(response.status().message(), " (list_images shows what there is)"));
+  }
+  RETURN_IF_ERROR(response.status());
+  return OperationIdOf(*response, sent.what);
 }
 
 absl::StatusOr<std::string> ContreeApi::StartImport(const v1::ImportImageRequest& request,

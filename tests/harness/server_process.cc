@@ -121,6 +121,9 @@ absl::StatusOr<int> ServerProcess::Wait(absl::Duration timeout) {
   int status = 0;
   waitpid(pid_, &status, 0);
   waited_ = true;
+  // What it wrote last may still be on its way to Output().
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(&at_end_), timeout);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
