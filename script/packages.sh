@@ -1,5 +1,5 @@
 # Sourced by the other scripts: what each of them needs from Debian, and how it gets there.
-# shellcheck disable=SC2034
+# shellcheck shell=bash disable=SC2034
 
 # What the build takes.
 BUILD_PACKAGES=(
