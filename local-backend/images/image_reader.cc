@@ -57,10 +57,16 @@ absl::StatusOr<UniqueFd> ImageReader::Resolve(const std::string& path, int flags
   open_how how = {};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(static_cast<int>(
-      syscall(SYS_openat2, root_.get(), path.empty() ? "/" : path.c_str(), &how, sizeof how)));
-  if (!fd.is_open()) return ResolveError(path, errno);
-  return fd;
+  // The kernel refuses to follow ".." when a rename or a mount anywhere in the system came between
+  // (EAGAIN, openat2(2)): then the answer is to ask again.
+  constexpr int kMaxTries = 10'000;
+  for (int i = 0; i < kMaxTries; ++i) {
+    UniqueFd fd(static_cast<int>(
+        syscall(SYS_openat2, root_.get(), path.empty() ? "/" : path.c_str(), &how, sizeof how)));
+    if (fd.is_open()) return fd;
+    if (errno != EAGAIN && errno != EINTR) return ResolveError(path, errno);
+  }
+  return ResolveError(path, EAGAIN);
 }
 
 absl::StatusOr<std::vector<FileEntry>> ImageReader::List(const std::string& path) const {

@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdio>
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/status_matchers.h"
@@ -49,6 +52,27 @@ class ImageReaderTest : public testing::Test {
   const std::string lower_;
   const std::string upper_;
 };
+
+// The kernel gives up on ".." (EAGAIN) when anything anywhere is renamed or mounted meanwhile.
+TEST_F(ImageReaderTest, ReadsThroughDotDotWhateverElseTheMachineDoes) {
+  const ImageReader reader = Open();
+  const std::string place = NewTestDirectory();
+  Write(place, "/a", "");
+  std::atomic<bool> done = false;
+  std::thread renaming([&] {
+    while (!done) {
+      rename(absl::StrCat(place, "/a").c_str(), absl::StrCat(place, "/b").c_str());
+      rename(absl::StrCat(place, "/b").c_str(), absl::StrCat(place, "/a").c_str());
+    }
+  });
+  int whole = 0;
+  for (int i = 0; i < 2000; ++i) {
+    if (Read(reader, "/etc/../etc/../both") == "above") ++whole;
+  }
+  done = true;
+  renaming.join();
+  EXPECT_EQ(whole, 2000);
+}
 
 TEST_F(ImageReaderTest, ShowsTheTopmostLayer) {
   const ImageReader reader = Open();

@@ -224,10 +224,10 @@ class OperationsTest : public DeskTest {};
 TEST_F(OperationsTest, RunsInParallelAndWaitsForAll) {
   json ids = json::array();
   for (int i = 0; i < 4; ++i)
-    ids.push_back(Run("sleep 1; echo done", {{"wait", false}}).at("operation_id"));
+    ids.push_back(Run("sleep 2; echo done", {{"wait", false}}).at("operation_id"));
   const absl::Time start = absl::Now();
   const json waited = Call("wait_operations", {{"operation_ids", ids}});
-  EXPECT_LT(absl::Now() - start, absl::Seconds(4)) << "one after the other";
+  EXPECT_LT(absl::Now() - start, absl::Seconds(7)) << "one after the other";
   EXPECT_EQ(waited.at("completed").size(), 4u) << waited;
   EXPECT_EQ(waited.at("pending").size(), 0u);
   EXPECT_EQ(waited.at("timed_out"), false);
