@@ -245,7 +245,7 @@ TEST_F(OperationsTest, WaitingForAnyCancelsTheOthers) {
 }
 
 TEST_F(OperationsTest, AWaitThatTimesOutCancelsNothing) {
-  const std::string id = Run("sleep 2; echo done", {{"wait", false}}).at("operation_id");
+  const std::string id = Run("sleep 4; echo done", {{"wait", false}}).at("operation_id");
   const json waited = Call("wait_operations", {{"operation_ids", {id}}, {"timeout", 1}});
   EXPECT_EQ(waited.at("pending"), json::array({id})) << waited;
   EXPECT_EQ(waited.at("timed_out"), true);
