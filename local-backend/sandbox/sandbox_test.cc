@@ -190,11 +190,11 @@ TEST(SandboxTest, FloodOfOutputIsRead) {
 
 TEST(SandboxTest, CwdIsMadeAndIdsAreTaken) {
   SandboxSpec spec = Shell("pwd; id; stat -c %U:%a .");
-  spec.cwd = "/work/deep/er";
+  spec.cwd = "/new/deep/er";
   spec.uid = 1000;
   spec.gid = 1001;
   const Result result = RunSpec(spec);
-  EXPECT_EQ(result.out, "/work/deep/er\nuid=1000 gid=1001 groups=1001\nroot:755\n");
+  EXPECT_EQ(result.out, "/new/deep/er\nuid=1000 gid=1001 groups=1001\nroot:755\n");
 }
 
 TEST(SandboxTest, CwdThatIsAFileIsAnError) {

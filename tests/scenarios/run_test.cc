@@ -136,22 +136,22 @@ TEST_F(RunTest, ARunThatChangesNothingGivesItsOwnImageBack) {
 }
 
 TEST_F(RunTest, BranchesAreIndependentAndTheParentNeverChanges) {
-  const json parent = Run("mkdir /work && echo parent > /work/file", {{"disposable", false}});
+  const json parent = Run("mkdir /project && echo parent > /project/file", {{"disposable", false}});
   EXPECT_EQ(parent.at("filesystem_changed"), true);
   ASSERT_NE(parent.at("result_image"), parent.at("image"));
   const json on_parent = {{"image", parent.at("result_image")}, {"disposable", false}};
-  const json a = Run("echo a > /work/file; rm -r /etc", on_parent);
-  const json b = Run("echo b > /work/other", on_parent);
-  EXPECT_EQ(Run("cat /work/file; ls /", {{"image", a.at("result_image")}})
+  const json a = Run("echo a > /project/file; rm -r /etc", on_parent);
+  const json b = Run("echo b > /project/other", on_parent);
+  EXPECT_EQ(Run("cat /project/file; ls /", {{"image", a.at("result_image")}})
                 .at("stdout")
                 .get<std::string>()
                 .substr(0, 2),
             "a\n");
-  EXPECT_EQ(
-      Run("cat /work/file /work/other; test -d /etc && echo etc", {{"image", b.at("result_image")}})
-          .at("stdout"),
-      "parent\nb\netc\n");
-  EXPECT_EQ(Run("cat /work/*", {{"image", parent.at("result_image")}}).at("stdout"), "parent\n");
+  EXPECT_EQ(Run("cat /project/file /project/other; test -d /etc && echo etc",
+                {{"image", b.at("result_image")}})
+                .at("stdout"),
+            "parent\nb\netc\n");
+  EXPECT_EQ(Run("cat /project/*", {{"image", parent.at("result_image")}}).at("stdout"), "parent\n");
 }
 
 TEST_F(RunTest, AFailingCommandStillMakesAnImage) {
