@@ -39,7 +39,7 @@ grpc::Status Unary(const char* method, const grpc::ServerContext* server_context
   const absl::Time started = absl::Now();
   const SyncCall call(server_context, &timers);
   absl::StatusOr<Response> result = (handlers->*handler)(request, call.context());
-  if (result.ok()) *response = *std::move(result);
+  if (result.ok()) *response = std::move(*result);
   return EndCall(method, call.context(), started, result.status());
 }
 
@@ -169,7 +169,7 @@ grpc::Status ContreeGrpcService::UploadFile(grpc::ServerContext* context,
         return std::nullopt;
       },
       call.context());
-  if (result.ok()) *response = *std::move(result);
+  if (result.ok()) *response = std::move(*result);
   return EndCall("UploadFile", call.context(), started, result.status());
 }
 
