@@ -99,7 +99,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>,
   virtual Next TakeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) = 0;
 
   // Ends the call before it began, or lets it begin. The reactor holds itself from here on.
-  void StartUp(absl::Status status) {
+  void StartUp(const absl::Status& status) {
     self_ = this->shared_from_this();
     if (!status.ok()) {
       code_ = static_cast<grpc::StatusCode>(status.code());

@@ -49,7 +49,7 @@ class ContreeApiTest : public testing::Test {
 
   // Answers `route` with these statuses in turn, the last one for ever, with a body that is good
   // for every call here.
-  void Script(const std::string& route, std::vector<int> statuses,
+  void Script(const std::string& route, const std::vector<int>& statuses,
               const std::string& retry_after = "") {
     auto turn = std::make_shared<std::atomic<size_t>>(0);
     server_.On(route, [=](HttpExchange& exchange) {

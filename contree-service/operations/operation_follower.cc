@@ -80,7 +80,7 @@ absl::Status OperationFollower::FollowToTheEnd() {
   context.stop = operation_->stop_token();
   last_contact_ = clock_->Now();
   while (true) {
-    const absl::Status status = FollowOnce(context);
+    absl::Status status = FollowOnce(context);
     if (ended_) return absl::OkStatus();
     if (context.stop.stop_requested()) {
       return absl::UnavailableError(absl::StrCat(
@@ -135,7 +135,7 @@ absl::Status OperationFollower::Stream(const ContreeApi& api, const CallContext&
           return absl::OkStatus();
         if (ended_) return absl::OkStatus();
         if (streamed.completion) {
-          const absl::Status fetched = FetchFinal(api, *streamed.event, context);
+          absl::Status fetched = FetchFinal(api, *streamed.event, context);
           if (ended_) {
             closing = timers_->Add(absl::Now() + kStreamClosesItself,
                                    [&stream_stop] { stream_stop.request_stop(); });

@@ -29,7 +29,7 @@ absl::Status EndedError(const CallContext& context) {
 // One stream. The record once the operation is final; nullopt where the stream ended without it.
 absl::StatusOr<std::optional<Operation>> WatchOnce(
     ContreeService::StubInterface& stub, const WatchOperationRequest& request,
-    const CallContext& context, absl::FunctionRef<void(OperationEvent)> on_event) {
+    const CallContext& context, absl::FunctionRef<void(const OperationEvent&)> on_event) {
   OutgoingCall call(context);
   const auto reader = stub.WatchOperation(call.client_context(), request);
   std::optional<Operation> completed;
@@ -38,7 +38,7 @@ absl::StatusOr<std::optional<Operation>> WatchOnce(
     if (response.event().has_completed()) {
       completed = std::move(*response.mutable_event()->mutable_completed());
     } else {
-      on_event(std::move(*response.mutable_event()));
+      on_event(response.event());
     }
   }
   const grpc::Status status = reader->Finish();
@@ -59,7 +59,7 @@ absl::StatusOr<Operation> FollowOperation(ContreeService::StubInterface& stub, C
   ReconnectPacer pacer(clock);
   while (true) {
     absl::StatusOr<std::optional<Operation>> result =
-        WatchOnce(stub, request, context, [&](OperationEvent event) {
+        WatchOnce(stub, request, context, [&](const OperationEvent& event) {
           pacer.Reset();
           // A resumed stream may repeat what was seen; events that the service made itself (-1)
           // have no place in that order.
