@@ -153,7 +153,7 @@ class WatchOperationReactor final : public WatchReactor<v1::WatchOperationRespon
         watch_ = *std::move(watch);
       }
     }
-    StartUp(std::move(status));
+    StartUp(status);
   }
 
   void OnDone() override {
