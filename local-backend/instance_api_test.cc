@@ -290,7 +290,7 @@ TEST_F(InstanceApiTest, WrongRequestsSayWhatIsWrong) {
   EXPECT_THAT(unknown.body, HasSubstr("there is no image tag:no-such"));
   const Answer files =
       post({{"command", "true"}, {"image", image}, {"files", {{"/f", {{"uuid", "1234"}}}}}});
-  EXPECT_EQ(files.status, 400);
+  EXPECT_EQ(files.status, 404);
   EXPECT_THAT(files.body, HasSubstr("there is no file 1234"));
   EXPECT_EQ(post({{"command", "true"}, {"image", image}, {"files", json::object()}}).status, 201);
   for (const json& wrong :

@@ -26,6 +26,7 @@
 #include "common/uuid/uuid.h"
 #include "local-backend/api/api_handler.h"
 #include "local-backend/control_socket.h"
+#include "local-backend/files/file_store.h"
 #include "local-backend/images/image_store.h"
 #include "local-backend/operations/operations.h"
 #include "local-backend/sandbox/isolation_probe.h"
@@ -116,6 +117,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   if (const absl::Status seeded = images->Seed(kBusybox); !seeded.ok()) {
     LogWarning("there is no first image", {{"error", std::string(seeded.message())}});
   }
+  ASSIGN_OR_RETURN(const std::unique_ptr<FileStore> files, FileStore::Open(directory));
   ASSIGN_OR_RETURN(const std::unique_ptr<OperationStore> store, OperationStore::Open(directory));
 
   std::unique_ptr<ControlSocket> control;  // before `operations`, which calls it until it is gone
@@ -130,6 +132,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const std::unique_ptr<HttpServer> http,
                    HttpServer::Start({.host = address.host, .port = address.port},
                                      MakeApiHandler({.images = *images,
+                                                     .files = *files,
                                                      .operations = operations,
                                                      .token = token,
                                                      .token_uuid = NewUuidV4(),

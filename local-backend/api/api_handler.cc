@@ -26,6 +26,9 @@ constexpr Route kRoutes[] = {
     {"GET", "/images", ListImages},
     {"PATCH", "/images/*/tag", PatchImageTag},
     {"DELETE", "/images/*/tag", DeleteImageTag},
+    {"POST", "/files", PostFile},
+    {"GET", "/files", ListFiles},
+    {"GET", "/files/*", GetFile},
     {"POST", "/instances", PostInstance},
     {"GET", "/operations", ListOperations},
     {"GET", "/operations/*", GetOperation},
@@ -83,8 +86,11 @@ void Dispatch(HttpExchange& exchange, ApiServices& services) {
   const bool trailing_slash = absl::EndsWith(path, "/");
   if (trailing_slash) path.remove_suffix(1);
   const std::string method = exchange.method() == "HEAD" ? "GET" : exchange.method();
-  ApiCall call = {
-      .exchange = exchange, .services = services, .id = "", .trailing_slash = trailing_slash};
+  ApiCall call = {.exchange = exchange,
+                  .services = services,
+                  .project = "",
+                  .id = "",
+                  .trailing_slash = trailing_slash};
   bool other_method = false;
   for (const Route& route : kRoutes) {
     if (!Matches(route.path, path, call.id)) continue;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/http/http_server.h"
+#include "local-backend/files/file_store.h"
 #include "local-backend/images/image_store.h"
 #include "local-backend/operations/operations.h"
 
@@ -13,6 +14,7 @@ namespace contree {
 
 struct ApiServices {
   ImageStore& images;
+  FileStore& files;
   Operations& operations;
   std::string token;       // that requests must carry; empty: any Bearer token will do
   std::string token_uuid;  // names the token to its owner

@@ -3,13 +3,20 @@
 #include <limits.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "common/status/status_macros.h"
 #include "local-backend/api/answers.h"
 #include "local-backend/api/json_fields.h"
 #include "local-backend/api/routes.h"
+#include "local-backend/files/attached_files.h"
+#include "local-backend/files/file_store.h"
 #include "local-backend/operations/stream_representation.h"
 
 namespace contree {
@@ -38,21 +45,86 @@ absl::StatusOr<std::string> Stdin(JsonFields& fields) {
   return bytes;
 }
 
-// What a later issue brings must not be accepted and left undone.
-absl::Status RefuseFiles(JsonFields& fields) {
-  const json* files = fields.Object("files");
-  if (files == nullptr) return absl::OkStatus();
-  for (const auto& [path, file] : files->items()) {
-    const bool named = file.is_object() && file.contains("uuid") && file["uuid"].is_string();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "files: there is no file ", named ? file["uuid"].get<std::string>() : "without a uuid",
-        " (for ", path, ")"));
+// "0644", "0o644", "0o100644" or a number, which is taken as it is (420 is 0644).
+std::optional<uint32_t> FileMode(const json& value) {
+  uint32_t mode = 0;
+  if (value.is_number_unsigned()) {
+    if (value.get<uint64_t>() > 0xffff) return std::nullopt;
+    mode = value.get<uint32_t>();
+  } else if (value.is_string()) {
+    const std::string& text = value.get_ref<const std::string&>();
+    absl::string_view digits = text;
+    if (!absl::ConsumePrefix(&digits, "0o")) absl::ConsumePrefix(&digits, "0O");
+    if (digits.empty() || digits.size() > 7) return std::nullopt;
+    for (const char c : digits) {
+      if (c < '0' || c > '7') return std::nullopt;
+      mode = mode * 8 + static_cast<uint32_t>(c - '0');
+    }
+  } else {
+    return std::nullopt;
+  }
+  return mode & 07777;
+}
+
+absl::Status CheckFilePath(const std::string& path) {
+  const absl::string_view name = absl::string_view(path).substr(path.rfind('/') + 1);
+  if (path.empty() || path.front() != '/' || path.size() >= PATH_MAX || name.empty() ||
+      name == "." || name == ".." || name.size() > NAME_MAX ||
+      absl::StrContains(path, absl::string_view("\0", 1))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("files: \"", path, "\" must be the absolute path of a file"));
   }
   return absl::OkStatus();
 }
 
+// Reads "files" and finds what it names; `echo` is what the API shows again.
+absl::StatusOr<std::vector<AttachedFile>> Files(JsonFields& fields, const std::string& project,
+                                                FileStore& store, json& echo) {
+  echo = json::object();
+  const json* files = fields.Object("files");
+  if (files == nullptr) return std::vector<AttachedFile>();
+  std::vector<AttachedFile> attached;
+  std::vector<std::string> uuids;
+  attached.reserve(files->size());
+  uuids.reserve(files->size());
+  for (const auto& [path, file] : files->items()) {
+    RETURN_IF_ERROR(CheckFilePath(path));
+    if (!file.is_object()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("files: that of ", path, " must be an object"));
+    }
+    JsonFields inner(file);
+    AttachedFile item = {.path = path, .source = "", .content = ""};
+    uuids.push_back(inner.String("uuid", ""));
+    item.uid = static_cast<uint32_t>(inner.Int("uid", 0, 0, kMaxId));
+    item.gid = static_cast<uint32_t>(inner.Int("gid", 0, 0, kMaxId));
+    if (const auto mode = file.find("mode"); mode != file.end() && !mode->is_null()) {
+      const std::optional<uint32_t> number = FileMode(*mode);
+      if (!number.has_value()) {
+        inner.Fail("mode", "must be octal digits such as \"0644\", or a number");
+      }
+      item.mode = number.value_or(0);
+    }
+    if (!inner.status().ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("files: that of ", path, ": ", inner.status().message()));
+    }
+    echo[path] = {{"uuid", uuids.back()},
+                  {"mode", absl::StrFormat("%04o", item.mode)},
+                  {"uid", item.uid},
+                  {"gid", item.gid}};
+    attached.push_back(std::move(item));
+  }
+  ASSIGN_OR_RETURN(const std::vector<StoredFile> stored, store.Use(project, uuids));
+  for (size_t i = 0; i < stored.size(); ++i) {
+    attached[i].source = store.Path(stored[i].sha256);
+    attached[i].content = stored[i].sha256;
+  }
+  return attached;
+}
+
 // The fields of an InstanceSpawnRequest, all defaults filled in.
-json Echo(const InstanceRequest& request, const std::string& image) {
+json Echo(const InstanceRequest& request, const std::string& image, json files) {
   const bool truncated = request.stdin_bytes.size() > kMaxRecordedStdin;
   json echo = {{"command", request.command},
                {"image", image},
@@ -70,14 +142,14 @@ json Echo(const InstanceRequest& request, const std::string& image) {
                {"timeout", absl::ToInt64Seconds(request.timeout)},
                {"truncate_output_at", request.truncate_output_at},
                {"disposable", request.disposable},
-               {"files", json::object()},
+               {"files", std::move(files)},
                {"resources_limits", {{"max_layer_bytes", request.max_layer_bytes}}},
                {"networking", {{"enabled", request.networking}}},
                {"result", nullptr}};
   return echo;
 }
 
-absl::StatusOr<InstanceRequest> Parse(const std::string& body, ImageStore& images) {
+absl::StatusOr<InstanceRequest> Parse(const std::string& body, const ApiCall& call) {
   const json object = json::parse(body, nullptr, false);
   if (!object.is_object()) return absl::InvalidArgumentError("the body must be a JSON object");
   JsonFields fields(object);
@@ -120,10 +192,13 @@ absl::StatusOr<InstanceRequest> Parse(const std::string& body, ImageStore& image
   }
   const std::string image = fields.String("image", "");
   ASSIGN_OR_RETURN(request.stdin_bytes, Stdin(fields));
-  RETURN_IF_ERROR(RefuseFiles(fields));
   RETURN_IF_ERROR(fields.status());
-  ASSIGN_OR_RETURN(request.image, images.Resolve(image));
-  request.json = Echo(request, image).dump(-1, ' ', false, json::error_handler_t::replace);
+  ASSIGN_OR_RETURN(request.image, call.services.images.Resolve(image));
+  json files;
+  ASSIGN_OR_RETURN(request.files, Files(fields, call.project, call.services.files, files));
+  RETURN_IF_ERROR(fields.status());
+  request.json =
+      Echo(request, image, std::move(files)).dump(-1, ' ', false, json::error_handler_t::replace);
   return request;
 }
 
@@ -132,7 +207,7 @@ absl::StatusOr<InstanceRequest> Parse(const std::string& body, ImageStore& image
 void PostInstance(ApiCall& call) {
   const absl::StatusOr<std::string> body = call.exchange.ReadBody(kMaxBody);
   if (!body.ok()) return AnswerError(call.exchange, body.status());
-  absl::StatusOr<InstanceRequest> request = Parse(*body, call.services.images);
+  absl::StatusOr<InstanceRequest> request = Parse(*body, call);
   if (!request.ok()) return AnswerError(call.exchange, request.status());
   json answer = json::parse(request->json);
   const absl::StatusOr<Operation> operation = call.services.operations.Submit(*std::move(request));

@@ -14,6 +14,7 @@ namespace contree {
 struct ApiCall {
   HttpExchange& exchange;
   ApiServices& services;
+  std::string project;          // whose data it is about
   std::string id;               // the variable segment of the path, where the route has one
   bool trailing_slash = false;  // of the path
 };
@@ -23,6 +24,10 @@ void GetWhoami(ApiCall& call);
 void ListImages(ApiCall& call);
 void PatchImageTag(ApiCall& call);
 void DeleteImageTag(ApiCall& call);
+
+void PostFile(ApiCall& call);
+void ListFiles(ApiCall& call);
+void GetFile(ApiCall& call);
 
 void PostInstance(ApiCall& call);
 

@@ -1,16 +1,21 @@
 #include "local-backend/operations/operations.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/files/unique_fd.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
 #include "common/uuid/uuid.h"
 #include "local-backend/operations/instance_report.h"
+#include "local-backend/sandbox/overlay.h"
 
 namespace contree {
 namespace {
@@ -36,6 +41,27 @@ std::vector<std::string> EnvironmentOf(const InstanceRequest& request) {
   entries.reserve(environment.size());
   for (const auto& [name, value] : environment) entries.push_back(absl::StrCat(name, "=", value));
   return entries;
+}
+
+// Lays the request's files into the run: into a layer of its own where the result is thrown away,
+// which `layers` is then topped with; else into what becomes the new layer.
+absl::Status Attach(const InstanceRequest& request, const RunDirectory& run,
+                    const std::string& empty_directory, std::vector<std::string>& layers) {
+  if (request.files.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(
+      const UniqueFd image,
+      MountOverlay(
+          {.layers = layers, .upper = "", .work = "", .empty_directory = empty_directory}));
+  if (!request.disposable) {
+    return AttachFiles(request.files, image.get(), run.upper, AttachBy::kCopy);
+  }
+  const std::string layer = absl::StrCat(run.path, "/files");
+  if (mkdir(layer.c_str(), 0755) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the directory ", layer));
+  }
+  RETURN_IF_ERROR(AttachFiles(request.files, image.get(), layer, AttachBy::kLink));
+  layers.insert(layers.begin(), layer);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -114,8 +140,14 @@ void Operations::Execute(Live& live) {
   report.OnInit();
   const auto run = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const RunDirectory directory, images_.NewRun(request.image));
+    std::vector<std::string> layers = images_.LayerPaths(request.image);
+    if (const absl::Status attached = Attach(request, directory, images_.empty_directory(), layers);
+        !attached.ok()) {
+      images_.Discard(directory);
+      return attached;
+    }
     const SandboxSpec spec = {
-        .root = {.layers = images_.LayerPaths(request.image),
+        .root = {.layers = std::move(layers),
                  .upper = directory.upper,
                  .work = directory.work,
                  .empty_directory = images_.empty_directory()},

@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "local-backend/files/attached_files.h"
 #include "local-backend/images/image_store.h"
 #include "local-backend/operations/event_log.h"
 #include "local-backend/operations/operation_store.h"
@@ -37,6 +38,7 @@ struct InstanceRequest {
   uint32_t gid = 0;
   std::string hostname = "linuxkit";
   std::string stdin_bytes;
+  std::vector<AttachedFile> files;
   absl::Duration timeout = absl::Seconds(60);
   int64_t truncate_output_at = 1 << 20;  // bytes of each stream
   bool disposable = false;

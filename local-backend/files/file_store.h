@@ -1,0 +1,99 @@
+#ifndef LOCAL_BACKEND_FILES_FILE_STORE_H_
+#define LOCAL_BACKEND_FILES_FILE_STORE_H_
+
+// Uploaded files, known by their content: the same bytes are stored once, under the same UUID for
+// everybody of a project. The bytes are files/XX/SHA256, never changed once they are there; what
+// names them is in files.db. Thread-safe.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/files/sha256.h"
+#include "common/files/unique_fd.h"
+#include "common/sqlite/database.h"
+
+namespace contree {
+
+inline constexpr size_t kMaxFileBytes = 128 * 1024 * 1024 - 1;
+
+struct StoredFile {
+  std::string uuid;
+  std::string sha256;
+  int64_t size = 0;
+  absl::Time created_at;
+  absl::Time updated_at;  // uploaded last
+};
+
+struct FileFilter {
+  int limit = 100;
+  int offset = 0;
+  absl::Time since = absl::InfinitePast();    // inclusive
+  absl::Time until = absl::InfiniteFuture();  // inclusive
+};
+
+class FileStore {
+ public:
+  // Opens or makes the store in `directory`. What may not have reached the disk before a power cut
+  // is compared with its hash, and forgotten where it differs.
+  static absl::StatusOr<std::unique_ptr<FileStore>> Open(const std::string& directory);
+
+  // One file on its way in; small ones stay in memory until they prove to be new. Gone without a
+  // trace unless Finish is called. Used by one thread; the store outlives it.
+  class Upload {
+   public:
+    Upload(Upload&& other) noexcept;
+    ~Upload();
+    absl::Status Append(absl::string_view bytes);
+    absl::StatusOr<StoredFile> Finish(const std::string& project);
+
+   private:
+    friend class FileStore;
+    explicit Upload(FileStore& store) : store_(store) {}
+    absl::Status Spill();
+
+    FileStore& store_;
+    Sha256 hash_;
+    int64_t size_ = 0;
+    std::string held_;  // what was not written yet
+    std::string path_;  // of the file below incoming/; empty: none yet
+    UniqueFd file_;
+  };
+  Upload Begin() { return Upload(*this); }
+
+  // NotFound: the project has no such file.
+  absl::StatusOr<StoredFile> GetBySha256(const std::string& project, const std::string& sha256);
+  // In the order asked for; they count as used now. NotFound: names the first that is missing.
+  absl::StatusOr<std::vector<StoredFile>> Use(const std::string& project,
+                                              const std::vector<std::string>& uuids);
+  // Newest first.
+  absl::StatusOr<std::vector<StoredFile>> List(const std::string& project,
+                                               const FileFilter& filter);
+
+  // Where the bytes are: a file of mode 0644 that nobody may write to.
+  std::string Path(absl::string_view sha256) const;
+
+  // Writes to the disk what is not there yet. To be called now and then.
+  absl::Status Sync();
+  // Forgets files that nobody uploaded or used since `before`. Returns how many.
+  absl::StatusOr<int> RemoveUnused(absl::Time before);
+
+ private:
+  FileStore(std::string directory, std::unique_ptr<sqlite::Database> database);
+  absl::Status CheckUnsynced();
+  absl::StatusOr<StoredFile> Touch(const std::string& project, const std::string& sha256);
+
+  const std::string directory_;
+  const std::unique_ptr<sqlite::Database> database_;
+  std::atomic<int64_t> next_upload_ = 1;
+};
+
+}  // namespace contree
+
+#endif  // LOCAL_BACKEND_FILES_FILE_STORE_H_
