@@ -10,6 +10,8 @@ BUILD_PACKAGES=(
 )
 # What the local backend runs commands with.
 RUN_PACKAGES=(bubblewrap busybox-static ca-certificates uidmap)
+# What script/bench loads servers with.
+BENCH_PACKAGES=(wrk)
 # What script/format and script/lint call.
 LINT_PACKAGES=(clang clang-format clang-tidy shellcheck yamllint)
 
