@@ -37,6 +37,13 @@ std::chrono::microseconds ForHttplib(absl::Duration limit) {
   return absl::ToChronoMicroseconds(std::clamp(limit, absl::Milliseconds(1), kUnlimited));
 }
 
+// The host of "https://HOST[:PORT]", without the brackets of an IPv6 address.
+std::string HostOf(absl::string_view origin) {
+  origin.remove_prefix(origin.find("://") + 3);
+  if (absl::StartsWith(origin, "[")) return std::string(origin.substr(1, origin.find(']') - 1));
+  return std::string(origin.substr(0, origin.find(':')));
+}
+
 HttpResponse ToHead(const httplib::Response& response) {
   HttpResponse head;
   head.status = response.status;
@@ -55,6 +62,9 @@ class HttplibHttpClient::Connection {
     client_.set_follow_location(false);
     client_.enable_server_certificate_verification(true);
     if (!options.ca_file.empty()) client_.set_ca_cert_path(options.ca_file);
+    if (!options.dial_address.empty()) {
+      client_.set_hostname_addr_map({{HostOf(origin), options.dial_address}});
+    }
     client_.set_socket_options([this](socket_t socket) {
       const int yes = 1;
       setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));

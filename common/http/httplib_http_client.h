@@ -33,6 +33,9 @@ struct HttplibHttpClientOptions {
   absl::Duration connect_timeout = absl::Seconds(10);
   // A file of trusted certificates (PEM) instead of the system's; empty: the system's.
   std::string ca_file = "";
+  // The numeric address to connect to instead of resolving the host (which is still what TLS
+  // verifies and the server is told): for callers that decide by the address. Empty: resolve.
+  std::string dial_address = "";
 };
 
 // Thread-safe.

@@ -378,6 +378,23 @@ struct Certificate {
   std::unique_ptr<X509, decltype(&X509_free)> x509;
 };
 
+TEST(HttplibHttpClientTest, DialsTheAddressThatItIsGivenAndTellsTheServerTheHost) {
+  TestServer server;
+  server.routes().Get("/", [](const httplib::Request& request, httplib::Response& response) {
+    response.set_content(request.get_header_value("Host"), "text/plain");
+  });
+  const int port = server.Start();
+  // A name that resolves nowhere.
+  const std::string host = absl::StrCat("registry.invalid:", port);
+  ASSERT_OK_AND_ASSIGN(const auto client,
+                       HttplibHttpClient::Create({.base_url = absl::StrCat("http://", host),
+                                                  .dial_address = "127.0.0.1"}));
+  ASSERT_OK_AND_ASSIGN(
+      const HttpResponse response,
+      SendHttp(*client, {.target = "/"}, NewCallContext(absl::Seconds(30)), kMaxBody));
+  EXPECT_EQ(response.body, host);
+}
+
 TEST(HttplibHttpClientTest, TrustsOnlyCertificatesThatVerify) {
   const Certificate certificate;
   TempDirectory temp;
