@@ -10,6 +10,7 @@
 #include "contree-service/contree_grpc_service.h"
 #include "contree-service/file_handlers.h"
 #include "contree-service/image_handlers.h"
+#include "contree-service/image_resolver.h"
 #include "contree-service/lineage_handlers.h"
 #include "contree-service/operation_handlers.h"
 #include "contree-service/operations/operation_recovery.h"
@@ -25,11 +26,18 @@ class AssembledContreeService final : public ContreeService {
   AssembledContreeService(std::unique_ptr<ContreeStore> store, ApiEndpointSource* endpoints)
       : store_(std::move(store)),
         apis_(endpoints, &clock_),
-        tracker_({}, &apis_, store_.get(), &clock_),
-        images_(&apis_),
-        files_(&apis_),
-        operations_(&apis_, store_.get(), &tracker_, &clock_),
-        lineage_(&apis_, store_.get(), &clock_),
+        resolver_(&clock_),
+        tracker_({.on_final =
+                      [this](const FinishedOperation& finished) {
+                        // The image's tag was set with the end of its import.
+                        if (finished.operation.kind() == v1::OPERATION_KIND_IMAGE_IMPORT)
+                          resolver_.Forget(finished.base_url, finished.tenant);
+                      }},
+                 &apis_, store_.get(), &clock_),
+        images_(&apis_, &resolver_),
+        files_(&apis_, &resolver_),
+        operations_(&apis_, &resolver_, store_.get(), &tracker_, &clock_),
+        lineage_(&apis_, &resolver_, store_.get(), &clock_),
         grpc_service_(&images_, &files_, &operations_, &lineage_, &tracker_),
         recovery_(&apis_, store_.get(), &tracker_, &clock_),
         retention_(store_.get(), &clock_) {}
@@ -44,6 +52,7 @@ class AssembledContreeService final : public ContreeService {
   RealClock clock_;
   const std::unique_ptr<ContreeStore> store_;
   ApiDirectory apis_;
+  ImageResolver resolver_;
   OperationTracker tracker_;
   ImageHandlers images_;
   FileHandlers files_;

@@ -14,7 +14,6 @@
 #include "absl/synchronization/notification.h"
 #include "common/status/status_macros.h"
 #include "contree-service/api/contree_api.h"
-#include "contree-service/image_handlers.h"
 #include "contree-service/request_checks.h"
 
 namespace contree {
@@ -118,8 +117,9 @@ class FileSearch {
 
 }  // namespace
 
-FileHandlers::FileHandlers(ApiDirectory* apis)
+FileHandlers::FileHandlers(ApiDirectory* apis, ImageResolver* resolver)
     : apis_(apis),
+      resolver_(resolver),
       listings_(kMaxListingsBytes),
       files_(kMaxFilesBytes),
       searchers_(kMaxSearchers) {}
@@ -129,7 +129,7 @@ absl::Status FileHandlers::ListFiles(
     absl::FunctionRef<absl::Status(const v1::ListFilesResponse&)> sink) {
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   const std::string key = CacheKey(api, context, uuid, path);
   auto listing = listings_.Find(key);
   if (listing == nullptr) {
@@ -154,7 +154,7 @@ absl::Status FileHandlers::ReadFile(
     absl::FunctionRef<absl::Status(const v1::ReadFileResponse&)> sink) {
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   const std::string key = CacheKey(api, context, uuid, path);
   if (const auto known = files_.Find(key); known != nullptr)
     return known->data().empty() ? absl::OkStatus() : sink(*known);
@@ -175,7 +175,7 @@ absl::Status FileHandlers::ReadArchive(
     absl::FunctionRef<absl::Status(const v1::ReadArchiveResponse&)> sink) {
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   PieceCollector<v1::ReadArchiveResponse> pieces(sink);
   RETURN_IF_ERROR(api.DownloadArchive(uuid, path, context,
                                       [&](absl::string_view bytes) { return pieces.Add(bytes); }));
@@ -186,7 +186,7 @@ absl::StatusOr<v1::GrepResponse> FileHandlers::Grep(const v1::GrepRequest& reque
                                                     const CallContext& context) {
   RETURN_IF_ERROR(CheckGrep(request));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   return api.Grep(uuid, request, context);
 }
 

@@ -18,6 +18,7 @@
 #include "common/rpc/call_context.h"
 #include "contree-service/api/api_directory.h"
 #include "contree-service/cache/byte_bounded_cache.h"
+#include "contree-service/image_resolver.h"
 #include "contree-service/operations/growing_thread_pool.h"
 #include "contree/v1/contree_service.pb.h"
 
@@ -26,7 +27,7 @@ namespace contree {
 // Thread-safe. A sink's own error ends the reading and is returned.
 class FileHandlers {
  public:
-  explicit FileHandlers(ApiDirectory* apis);  // which must outlive it
+  FileHandlers(ApiDirectory* apis, ImageResolver* resolver);  // which must outlive it
 
   absl::Status ListFiles(const v1::ListFilesRequest& request, const CallContext& context,
                          absl::FunctionRef<absl::Status(const v1::ListFilesResponse&)> sink);
@@ -44,6 +45,7 @@ class FileHandlers {
 
  private:
   ApiDirectory* const apis_;
+  ImageResolver* const resolver_;
   ByteBoundedCache<std::vector<v1::ListFilesResponse>> listings_;
   ByteBoundedCache<v1::ReadFileResponse> files_;
   GrowingThreadPool searchers_;

@@ -1,26 +1,17 @@
 #include "contree-service/image_handlers.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
 #include "common/status/status_macros.h"
+#include "contree-service/api/contree_api.h"
 #include "contree-service/image_reference.h"
 #include "contree-service/request_checks.h"
 
 namespace contree {
-
-absl::StatusOr<std::string> ResolveImage(const ContreeApi& api, absl::string_view reference,
-                                         const CallContext& context) {
-  ASSIGN_OR_RETURN(ImageReference image, ParseImageReference(reference));
-  if (!image.uuid.empty()) return std::move(image.uuid);
-  auto uuid = api.ResolveTag(image.tag, context);
-  if (absl::IsNotFound(uuid.status())) {
-    return absl::NotFoundError(
-        absl::StrCat("no image has the tag ", image.tag, " (list_images shows what there is)"));
-  }
-  return uuid;
-}
 
 absl::StatusOr<v1::ListImagesResponse> ImageHandlers::ListImages(
     const v1::ListImagesRequest& request, const CallContext& context) {
@@ -39,7 +30,7 @@ absl::StatusOr<v1::GetImageResponse> ImageHandlers::GetImage(const v1::GetImageR
                                                              const CallContext& context) {
   RETURN_IF_ERROR(ParseImageReference(request.image()).status());
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   v1::GetImageResponse response;
   ASSIGN_OR_RETURN(*response.mutable_image(), api.GetImage(uuid, context));
   return response;
@@ -50,8 +41,10 @@ absl::StatusOr<v1::SetTagResponse> ImageHandlers::SetTag(const v1::SetTagRequest
   ASSIGN_OR_RETURN(const ImageReference image, ParseImageReference(request.image()));
   if (!request.tag().empty()) RETURN_IF_ERROR(CheckTag(request.tag()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  ASSIGN_OR_RETURN(const std::string uuid, ResolveImage(api, request.image(), context));
+  ASSIGN_OR_RETURN(const std::string uuid, resolver_->ResolveNow(api, request.image(), context));
   v1::SetTagResponse response;
+  // Whatever comes of it: one that seems to have failed may have moved the tag too.
+  const absl::Cleanup forget = [&] { resolver_->Forget(api.base_url(), context.tenant); };
   if (!request.tag().empty()) {
     ASSIGN_OR_RETURN(*response.mutable_image(), api.SetTag(uuid, request.tag(), context));
     return response;

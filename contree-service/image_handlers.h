@@ -4,25 +4,19 @@
 // The RPCs about images and the identity: validate, ask the platform, answer. The errors are those
 // of the proto.
 
-#include <string>
-
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "common/rpc/call_context.h"
 #include "contree-service/api/api_directory.h"
-#include "contree-service/api/contree_api.h"
+#include "contree-service/image_resolver.h"
 #include "contree/v1/contree_service.pb.h"
 
 namespace contree {
 
-// The UUID of the image that `reference` names now. InvalidArgument, NotFound.
-absl::StatusOr<std::string> ResolveImage(const ContreeApi& api, absl::string_view reference,
-                                         const CallContext& context);
-
 // Thread-safe.
 class ImageHandlers {
  public:
-  explicit ImageHandlers(ApiDirectory* apis) : apis_(apis) {}  // which must outlive it
+  // Both must outlive it.
+  ImageHandlers(ApiDirectory* apis, ImageResolver* resolver) : apis_(apis), resolver_(resolver) {}
 
   absl::StatusOr<v1::ListImagesResponse> ListImages(const v1::ListImagesRequest& request,
                                                     const CallContext& context);
@@ -35,6 +29,7 @@ class ImageHandlers {
 
  private:
   ApiDirectory* const apis_;
+  ImageResolver* const resolver_;
 };
 
 }  // namespace contree

@@ -7,7 +7,6 @@
 #include "absl/container/flat_hash_set.h"
 #include "common/status/status_macros.h"
 #include "contree-service/api/operation_json.h"
-#include "contree-service/image_handlers.h"
 
 namespace contree {
 namespace {
@@ -95,7 +94,7 @@ absl::StatusOr<std::vector<ImageOrigin>> LineageHandlers::Ancestry(const Contree
 absl::StatusOr<v1::GetImageLineageResponse> LineageHandlers::GetImageLineage(
     const v1::GetImageLineageRequest& request, const CallContext& context) {
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  ASSIGN_OR_RETURN(const std::string image, ResolveImage(api, request.image(), context));
+  ASSIGN_OR_RETURN(const std::string image, resolver_->Resolve(api, request.image(), context));
   RETURN_IF_ERROR(ReadList(api, context));
   ASSIGN_OR_RETURN(const std::vector<ImageOrigin> ancestry, Ancestry(api, image, context));
   ASSIGN_OR_RETURN(const std::vector<ImageOrigin> children,

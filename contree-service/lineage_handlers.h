@@ -14,6 +14,7 @@
 #include "common/time/clock.h"
 #include "contree-service/api/api_directory.h"
 #include "contree-service/api/contree_api.h"
+#include "contree-service/image_resolver.h"
 #include "contree-service/operations/operations_list_reader.h"
 #include "contree-service/store/contree_store.h"
 #include "contree/v1/contree_service.pb.h"
@@ -24,8 +25,8 @@ namespace contree {
 class LineageHandlers {
  public:
   // All must outlive it.
-  LineageHandlers(ApiDirectory* apis, ContreeStore* store, Clock* clock)
-      : apis_(apis), store_(store), clock_(clock), list_(store, clock) {}
+  LineageHandlers(ApiDirectory* apis, ImageResolver* resolver, ContreeStore* store, Clock* clock)
+      : apis_(apis), resolver_(resolver), store_(store), clock_(clock), list_(store, clock) {}
 
   absl::StatusOr<v1::GetImageLineageResponse> GetImageLineage(
       const v1::GetImageLineageRequest& request, const CallContext& context);
@@ -42,6 +43,7 @@ class LineageHandlers {
   absl::Status LearnDetails(const ContreeApi& api, const CallContext& context, ImageOrigin* origin);
 
   ApiDirectory* const apis_;
+  ImageResolver* const resolver_;
   ContreeStore* const store_;
   Clock* const clock_;
   OperationsListReader list_;

@@ -91,6 +91,9 @@ absl::StatusOr<v1::Operation> OperationHandlers::Current(const ContreeApi& api,
       LogWarning("the final record of an operation could not be stored",
                  {{"operation", id}, {"error", std::string(kept.message())}});
     }
+    // Its tag is on the new image now, and whoever learns that here may use it at once.
+    if (snapshot.operation.kind() == v1::OPERATION_KIND_IMAGE_IMPORT)
+      resolver_->Forget(api.base_url(), context.tenant);
   }
   return std::move(snapshot.operation);
 }

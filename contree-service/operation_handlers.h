@@ -10,6 +10,7 @@
 #include "common/rpc/call_context.h"
 #include "common/time/clock.h"
 #include "contree-service/api/api_directory.h"
+#include "contree-service/image_resolver.h"
 #include "contree-service/operations/operation_tracker.h"
 #include "contree-service/store/contree_store.h"
 #include "contree/v1/contree_service.pb.h"
@@ -20,9 +21,9 @@ namespace contree {
 class OperationHandlers {
  public:
   // All must outlive it.
-  OperationHandlers(ApiDirectory* apis, ContreeStore* store, OperationTracker* tracker,
-                    Clock* clock)
-      : apis_(apis), store_(store), tracker_(tracker), clock_(clock) {}
+  OperationHandlers(ApiDirectory* apis, ImageResolver* resolver, ContreeStore* store,
+                    OperationTracker* tracker, Clock* clock)
+      : apis_(apis), resolver_(resolver), store_(store), tracker_(tracker), clock_(clock) {}
 
   absl::StatusOr<v1::RunInstanceResponse> RunInstance(const v1::RunInstanceRequest& request,
                                                       const CallContext& context);
@@ -44,6 +45,7 @@ class OperationHandlers {
                                         const CallContext& context);
 
   ApiDirectory* const apis_;
+  ImageResolver* const resolver_;
   ContreeStore* const store_;
   OperationTracker* const tracker_;
   Clock* const clock_;

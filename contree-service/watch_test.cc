@@ -41,11 +41,18 @@ TEST_F(ContreeServiceTest, RunsAndWatchesACommandToItsEnd) {
     const auto json = nlohmann::json::parse(*body);
     EXPECT_EQ(json["image"], "tag:busybox");
     EXPECT_EQ(json["command"], "echo");
+    EXPECT_EQ(json["files"]["/x"], nlohmann::json::parse(R"({"uuid":
+        "28f5d6d6-f977-42a8-8000-000000000003", "mode": "0750", "uid": 1000, "gid": 100})"));
     exchange.Respond(201, "application/json", absl::StrCat("{\"uuid\":\"", kOperation, "\"}"));
   });
   v1::RunInstanceRequest request;
   request.set_command("echo");
   request.set_image("busybox");
+  v1::AttachedFile& file = (*request.mutable_files())["/x"];
+  file.set_uuid("28f5d6d6-f977-42a8-8000-000000000003");
+  file.set_mode(0750);
+  file.set_uid(1000);
+  file.set_gid(100);
   ASSERT_OK_AND_ASSIGN(const v1::RunInstanceResponse started,
                        Call(&v1::ContreeService::StubInterface::RunInstance, request));
   EXPECT_EQ(started.operation_id(), kOperation);

@@ -21,13 +21,28 @@ absl::Status WithReason(const absl::Status& status, absl::string_view reason) {
 absl::Status RunWithRetries(const RetryPolicy& policy, Clock& clock, const CallContext& context,
                             absl::FunctionRef<Attempt()> attempt) {
   Backoff backoff(policy.backoff);
+  absl::Time absent_since = absl::InfiniteFuture();
   for (int made = 1;; ++made) {
+    const absl::Time started = clock.Now();
     const Attempt result = attempt();
     if (result.status.ok() || !result.may_retry) return result.status;
     if (made >= policy.max_attempts)
       return WithReason(result.status, absl::StrCat("gave up after ", made, " attempts"));
-    const absl::Duration pause =
+    absl::Duration pause =
         std::max(result.retry_after.value_or(backoff.Next()), absl::ZeroDuration());
+    absent_since = result.unreachable ? std::min(absent_since, started) : absl::InfiniteFuture();
+    if (result.unreachable) {
+      const absl::Duration absent = clock.Now() - absent_since;
+      if (absent >= policy.max_unreachable) {
+        return WithReason(
+            result.status,
+            absl::StrCat("gave up after ", made, made == 1 ? " attempt" : " attempts",
+                         ": nobody was there for ",
+                         absl::FormatDuration(absl::Trunc(absent, absl::Milliseconds(100)))));
+      }
+      // The last attempt is made when the time is just up.
+      pause = std::min(pause, policy.max_unreachable - absent);
+    }
     if (clock.Now() + pause >= context.deadline) {
       return WithReason(result.status,
                         absl::StrCat("gave up after ", made, made == 1 ? " attempt" : " attempts",

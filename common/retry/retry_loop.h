@@ -17,7 +17,10 @@ namespace contree {
 
 struct RetryPolicy {
   int max_attempts = 10;
-  BackoffPolicy backoff;
+  BackoffPolicy backoff = {};
+  // Where nobody answers at all for so long, no more is tried: a program that restarts is back by
+  // then, and an address that is wrong stays wrong.
+  absl::Duration max_unreachable = absl::Seconds(3);
 };
 
 // How one attempt ended.
@@ -25,13 +28,16 @@ struct Attempt {
   absl::Status status;
   // Whether another attempt may succeed and does no harm.
   bool may_retry = false;
+  // There was no other side to talk to.
+  bool unreachable = false;
   // The pause that the other side asked for; it replaces the policy's.
   std::optional<absl::Duration> retry_after = std::nullopt;
 };
 
 // Runs `attempt` until it succeeds, may not be retried, max_attempts are used up, or the pause
-// before the next one would end after context.deadline. Returns the last attempt's status; its
-// message says why no more was tried. Cancelled: context.stop was requested while it paused.
+// before the next one would end after context.deadline, or nobody was there for max_unreachable.
+// Returns the last attempt's status; its message says why no more was tried. Cancelled:
+// context.stop was requested while it paused.
 absl::Status RunWithRetries(const RetryPolicy& policy, Clock& clock, const CallContext& context,
                             absl::FunctionRef<Attempt()> attempt);
 

@@ -81,6 +81,39 @@ TEST_F(RetryLoopTest, DoesNotPauseBeyondTheDeadline) {
   EXPECT_THAT(clock_.sleeps(), ElementsAre(absl::Milliseconds(100)));
 }
 
+TEST_F(RetryLoopTest, WhereNobodyIsThereItGivesUpSoon) {
+  RetryPolicy patient = kPolicy;
+  patient.max_attempts = 10;
+  patient.max_unreachable = absl::Seconds(1);
+  EXPECT_THAT(RunWithRetries(patient, clock_, context_,
+                             [&] {
+                               ++attempts_;
+                               return Attempt{.status = absl::UnavailableError("refused"),
+                                              .may_retry = true,
+                                              .unreachable = true};
+                             }),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(HasSubstr("refused"), HasSubstr("gave up after 5 attempts"),
+                             HasSubstr("nobody was there for 1s"))));
+  EXPECT_THAT(clock_.sleeps(), ElementsAre(absl::Milliseconds(100), absl::Milliseconds(200),
+                                           absl::Milliseconds(400), absl::Milliseconds(300)));
+}
+
+TEST_F(RetryLoopTest, SomebodyWhoAnswersIsGivenTimeAgain) {
+  RetryPolicy patient = kPolicy;
+  patient.max_attempts = 8;
+  patient.max_unreachable = absl::Seconds(1);
+  // Busy, then gone for a moment, then busy again: only an unbroken absence counts.
+  EXPECT_THAT(RunWithRetries(patient, clock_, context_,
+                             [&] {
+                               ++attempts_;
+                               return Attempt{.status = absl::UnavailableError("down"),
+                                              .may_retry = true,
+                                              .unreachable = attempts_ % 2 == 0};
+                             }),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("gave up after 8 attempts")));
+}
+
 TEST_F(RetryLoopTest, CancellationEndsThePause) {
   std::stop_source stop;
   context_.stop = stop.get_token();

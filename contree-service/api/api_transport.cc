@@ -169,7 +169,8 @@ absl::Status ApiTransport::Exchange(
       }
       return {
           .status = absl::Status(status.code(), absl::StrCat(request.what, ": ", status.message())),
-          .may_retry = broke && !handed_on};
+          .may_retry = broke && !handed_on,
+          .unreachable = NothingWasSent(status)};
     }
     if (response->status < first_error) return {.status = absl::OkStatus()};
     absl::Status error = ErrorOf(request, *response);

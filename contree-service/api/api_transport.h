@@ -49,8 +49,9 @@ class ApiTransport {
   const ApiEndpoint& endpoint() const { return endpoint_; }
   Clock& clock() const { return *clock_; }
 
-  // Sends and takes the whole answer. Connection errors and 425, 429, 5xx are tried again until the
-  // deadline; POST and PATCH only on 425, 429 or when nothing was sent. The answer is a 2xx (or a
+  // Sends and takes the whole answer. Connection errors and 425, 429, 5xx are tried again as the
+  // policy says (where nobody listens at all, for seconds only); POST and PATCH only on 425, 429 or
+  // when nothing was sent. The answer is a 2xx (or a
   // redirect that was asked for). Errors: as the table says, with the platform's own words.
   // Unknown: a POST or PATCH may or may not have been done. ResourceExhausted: the answer is too
   // large.

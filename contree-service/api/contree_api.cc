@@ -182,9 +182,11 @@ absl::StatusOr<std::string> ContreeApi::StartImport(const v1::ImportImageRequest
 }
 
 absl::StatusOr<OperationSnapshot> ContreeApi::GetOperation(absl::string_view id,
-                                                           const CallContext& context) const {
-  const ApiRequest request = {.what = OperationName(id),
-                              .target = absl::StrCat("/v1/operations/", PercentEncode(id))};
+                                                           const CallContext& context,
+                                                           bool inflight) const {
+  const ApiRequest request = {
+      .what = OperationName(id),
+      .target = absl::StrCat("/v1/operations/", PercentEncode(id), inflight ? "?inflight=1" : "")};
   ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(request, context));
   ASSIGN_OR_RETURN(const Json json, json_fields::Parse(response.body, request.what));
   OperationSnapshot snapshot = {.operation = OperationFromJson(json), .poll_after = std::nullopt};

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,26 @@ namespace contree {
 struct OperationSnapshot {
   v1::Operation operation;
   std::optional<absl::Duration> poll_after;  // when the platform would like to be asked again
+};
+
+// A further process in a running instance.
+struct SubprocessSpec {
+  std::string command;  // required
+  std::vector<std::string> args = {};
+  bool shell = false;
+  std::map<std::string, std::string> env = {};
+  std::string cwd = "";  // empty: as the instance's
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::string stdin = "";
+  bool stdin_stays_open = false;   // for WriteStdin
+  int64_t truncate_output_at = 0;  // 0: the platform's default
+};
+
+struct Subprocess {
+  bool is_running = false;
+  // What it has written so far, and how it ended once it has.
+  v1::InstanceResult result;
 };
 
 // How one connection to an event stream ended.
@@ -88,9 +109,9 @@ class ContreeApi {
   absl::StatusOr<std::string> StartImport(const v1::ImportImageRequest& request,
                                           const CallContext& context) const;
 
-  // NotFound.
-  absl::StatusOr<OperationSnapshot> GetOperation(absl::string_view id,
-                                                 const CallContext& context) const;
+  // NotFound. `inflight`: where it runs, with what it has written so far.
+  absl::StatusOr<OperationSnapshot> GetOperation(absl::string_view id, const CallContext& context,
+                                                 bool inflight = false) const;
   absl::StatusOr<std::vector<v1::Operation>> ListOperations(const v1::ListOperationsRequest& query,
                                                             const CallContext& context) const;
   // Asks for it; the operation ends later. NotFound. FailedPrecondition: it is final already.
@@ -102,10 +123,36 @@ class ContreeApi {
                               const CallContext& context,
                               absl::FunctionRef<absl::Status(const StreamedEvent&)> sink) const;
 
+  // Processes beside the command of a running instance, named by their numbers (spid): the command
+  // is 1. Every call may say NotFound, also for a moment after the start of the process.
+
+  // Returns its number. FailedPrecondition: the instance does not run. Unknown: it may have
+  // started.
+  absl::StatusOr<int64_t> StartSubprocess(absl::string_view operation_id,
+                                          const SubprocessSpec& spec,
+                                          const CallContext& context) const;
+  absl::StatusOr<Subprocess> GetSubprocess(absl::string_view operation_id, int64_t spid,
+                                           const CallContext& context) const;
+  // `signal` without SIG, such as TERM; empty: the platform's default.
+  absl::Status SignalSubprocess(absl::string_view operation_id, int64_t spid,
+                                absl::string_view signal, const CallContext& context) const;
+  // Writes to its stdin, and closes it where `close`. Unknown: it may have been written.
+  absl::Status WriteStdin(absl::string_view operation_id, int64_t spid, absl::string_view bytes,
+                          bool close, const CallContext& context) const;
+
   // Sorted by name. NotFound. FailedPrecondition: no directory.
   absl::StatusOr<std::vector<v1::FileEntry>> ListDirectory(absl::string_view uuid,
                                                            absl::string_view path,
                                                            const CallContext& context) const;
+  // The directory as the platform writes it for people, one line to an entry.
+  absl::StatusOr<std::string> ListDirectoryAsText(absl::string_view uuid, absl::string_view path,
+                                                  const CallContext& context) const;
+  // Whether DownloadFile, or DownloadArchive, would find something; nothing is transferred.
+  // FailedPrecondition: something else is there.
+  absl::StatusOr<bool> CanDownload(absl::string_view uuid, absl::string_view path,
+                                   const CallContext& context) const;
+  absl::StatusOr<bool> CanArchive(absl::string_view uuid, absl::string_view path,
+                                  const CallContext& context) const;
   // Hands the content on as it comes. NotFound. FailedPrecondition: no regular file.
   absl::Status DownloadFile(absl::string_view uuid, absl::string_view path,
                             const CallContext& context,
@@ -118,6 +165,13 @@ class ContreeApi {
   absl::StatusOr<v1::GrepResponse> Grep(absl::string_view uuid, const v1::GrepRequest& request,
                                         const CallContext& context) const;
 
+  // One page of the uploaded files; 0 and "" leave a bound out.
+  absl::StatusOr<std::vector<v1::StoredFile>> ListUploads(int limit, int offset,
+                                                          absl::string_view since,
+                                                          absl::string_view until,
+                                                          const CallContext& context) const;
+  // Whether a file with this content was uploaded.
+  absl::StatusOr<bool> HasFile(absl::string_view sha256, const CallContext& context) const;
   // The uploaded file with this content; nullopt: the platform has none.
   absl::StatusOr<std::optional<v1::StoredFile>> FindFile(absl::string_view sha256,
                                                          const CallContext& context) const;
@@ -131,6 +185,10 @@ class ContreeApi {
   absl::StatusOr<v1::GetIdentityResponse> WhoAmI(const CallContext& context) const;
 
  private:
+  // Whether a HEAD finds something.
+  absl::StatusOr<bool> Exists(const std::string& what, const std::string& target,
+                              const CallContext& context) const;
+
   std::shared_ptr<const ApiTransport> transport_;
 };
 

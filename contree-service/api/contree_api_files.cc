@@ -43,6 +43,43 @@ absl::StatusOr<std::vector<v1::FileEntry>> ContreeApi::ListDirectory(
   return EntriesFromJson(response.body, path, request.what);
 }
 
+absl::StatusOr<std::string> ContreeApi::ListDirectoryAsText(absl::string_view uuid,
+                                                            absl::string_view path,
+                                                            const CallContext& context) const {
+  ASSIGN_OR_RETURN(
+      HttpResponse response,
+      transport_->Call({.what = FileName(uuid, path),
+                        .target = absl::StrCat("/v1/inspect/", PercentEncode(uuid),
+                                               "/list?path=", PercentEncode(path), "&text=1")},
+                       context));
+  return std::move(response.body);
+}
+
+absl::StatusOr<bool> ContreeApi::Exists(const std::string& what, const std::string& target,
+                                        const CallContext& context) const {
+  const absl::Status status =
+      transport_->Call({.what = what, .method = "HEAD", .target = target}, context).status();
+  if (absl::IsNotFound(status)) return false;
+  RETURN_IF_ERROR(status);
+  return true;
+}
+
+absl::StatusOr<bool> ContreeApi::CanDownload(absl::string_view uuid, absl::string_view path,
+                                             const CallContext& context) const {
+  return Exists(
+      FileName(uuid, path),
+      absl::StrCat("/v1/inspect/", PercentEncode(uuid), "/download?path=", PercentEncode(path)),
+      context);
+}
+
+absl::StatusOr<bool> ContreeApi::CanArchive(absl::string_view uuid, absl::string_view path,
+                                            const CallContext& context) const {
+  return Exists(
+      FileName(uuid, path),
+      absl::StrCat("/v1/inspect/", PercentEncode(uuid), "/archive?path=", PercentEncode(path)),
+      context);
+}
+
 absl::Status ContreeApi::DownloadFile(
     absl::string_view uuid, absl::string_view path, const CallContext& context,
     const std::function<absl::Status(absl::string_view)>& sink) const {
@@ -96,6 +133,34 @@ absl::StatusOr<v1::GrepResponse> ContreeApi::Grep(absl::string_view uuid,
   }
   found.set_truncated(json_fields::Bool(json, "truncated"));
   return found;
+}
+
+absl::StatusOr<std::vector<v1::StoredFile>> ContreeApi::ListUploads(
+    int limit, int offset, absl::string_view since, absl::string_view until,
+    const CallContext& context) const {
+  std::string query;
+  const auto add = [&query](absl::string_view name, absl::string_view value) {
+    if (value.empty() || value == "0") return;
+    absl::StrAppend(&query, query.empty() ? "?" : "&", name, "=", PercentEncode(value));
+  };
+  add("limit", absl::StrCat(limit));
+  add("offset", absl::StrCat(offset));
+  add("since", since);
+  add("until", until);
+  const ApiRequest request = {.what = "the list of uploaded files",
+                              .target = absl::StrCat("/v1/files", query)};
+  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(request, context));
+  ASSIGN_OR_RETURN(const Json json, json_fields::Parse(response.body, request.what));
+  std::vector<v1::StoredFile> files;
+  for (const Json& file : json_fields::Member(json, "files"))
+    files.push_back(StoredFileFromJson(file));
+  return files;
+}
+
+absl::StatusOr<bool> ContreeApi::HasFile(absl::string_view sha256,
+                                         const CallContext& context) const {
+  return Exists(absl::StrCat("the file with SHA-256 ", sha256),
+                absl::StrCat("/v1/files/", PercentEncode(sha256)), context);
 }
 
 absl::StatusOr<std::optional<v1::StoredFile>> ContreeApi::FindFile(

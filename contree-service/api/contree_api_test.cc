@@ -153,6 +153,14 @@ TEST_F(ContreeApiTest, APostToNobodyIsTriedAgain) {
               StatusIs(absl::StatusCode::kUnavailable,
                        AllOf(HasSubstr("cannot connect"), HasSubstr("5 attempts"))));
   EXPECT_EQ(clock_.sleeps().size(), 4u);
+  // With the pauses of every day, too, whoever waits learns of a wrong address within seconds.
+  const absl::Time start = clock_.Now();
+  const ContreeApi usual(*HttplibHttpClient::Create({.base_url = url}),
+                         {.base_url = url, .token = "sesame", .project = "", .platform = ""},
+                         &clock_);
+  EXPECT_THAT(usual.StartInstance(request, kImage, context_),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("nobody was there")));
+  EXPECT_LE(clock_.Now() - start, absl::Seconds(3));
 }
 
 TEST_F(ContreeApiTest, CancellationEndsTheTrying) {

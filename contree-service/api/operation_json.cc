@@ -68,13 +68,16 @@ void SetStream(const Json& json, v1::OutputStream* stream) {
   stream->set_truncated(Bool(json, "truncated"));
 }
 
-void SetInstanceResult(const Json& result, v1::InstanceResult* instance) {
+}  // namespace
+
+v1::InstanceResult InstanceResultFromJson(const Json& result) {
+  v1::InstanceResult instance;
   const Json& state = Member(result, "state");
-  SetHowItEnded(Int(state, "exit_code"), Int(state, "signal"), Bool(state, "timed_out"), instance);
-  SetStream(Member(result, "stdout"), instance->mutable_stdout());
-  SetStream(Member(result, "stderr"), instance->mutable_stderr());
+  SetHowItEnded(Int(state, "exit_code"), Int(state, "signal"), Bool(state, "timed_out"), &instance);
+  SetStream(Member(result, "stdout"), instance.mutable_stdout());
+  SetStream(Member(result, "stderr"), instance.mutable_stderr());
   const Json& json = Member(result, "resources");
-  v1::Resources* resources = instance->mutable_resources();
+  v1::Resources* resources = instance.mutable_resources();
   SetSeconds(Number(json, "user_cpu_time"), resources->mutable_user_cpu());
   SetSeconds(Number(json, "system_cpu_time"), resources->mutable_system_cpu());
   SetSeconds(Number(json, "elapsed_time"), resources->mutable_elapsed());
@@ -86,7 +89,10 @@ void SetInstanceResult(const Json& result, v1::InstanceResult* instance) {
   resources->set_major_page_faults(Int(json, "page_faults_io"));
   resources->set_voluntary_context_switches(Int(json, "voluntary_switches"));
   resources->set_involuntary_context_switches(Int(json, "involuntary_switches"));
+  return instance;
 }
+
+namespace {
 
 std::string CommandLine(const Json& request) {
   std::string line = String(request, "command");
@@ -166,7 +172,7 @@ v1::Operation OperationFromJson(const Json& json) {
     operation.set_command(CommandLine(metadata));
     // While the command runs, its result holds placeholders.
     if (Member(metadata, "result").is_object() && IsFinal(operation.state())) {
-      SetInstanceResult(Member(metadata, "result"), operation.mutable_instance());
+      *operation.mutable_instance() = InstanceResultFromJson(Member(metadata, "result"));
     }
   } else if (operation.kind() == v1::OPERATION_KIND_IMAGE_IMPORT) {
     const Json& registry = Member(metadata, "registry");
@@ -200,6 +206,12 @@ std::optional<StreamedEvent> EventFromFrame(const SseFrame& frame) {
   if (event.event_case() != v1::OperationEvent::EVENT_NOT_SET || streamed.completion)
     streamed.event = std::move(event);
   return streamed;
+}
+
+Json StreamJson(absl::string_view bytes) {
+  const bool plain = IsPlainAscii(bytes);
+  return {{"value", plain ? std::string(bytes) : absl::Base64Escape(bytes)},
+          {"encoding", plain ? "ascii" : "base64"}};
 }
 
 std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_view image) {
@@ -236,10 +248,8 @@ std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_vie
         {"gid", file.gid()}};
   }
   if (!request.stdin().empty()) {
-    const bool plain = IsPlainAscii(request.stdin());
-    body["stdin"] = {{"value", plain ? request.stdin() : absl::Base64Escape(request.stdin())},
-                     {"encoding", plain ? "ascii" : "base64"},
-                     {"close", true}};
+    body["stdin"] = StreamJson(request.stdin());
+    body["stdin"]["close"] = true;
   }
   return json_fields::Dump(body);
 }

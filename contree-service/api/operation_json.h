@@ -22,6 +22,9 @@ bool IsFinal(v1::OperationState state);
 // command's result is there; request's env, files and stdin are dropped.
 v1::Operation OperationFromJson(const nlohmann::json& json);
 
+// From an InstanceResult of the API.
+v1::InstanceResult InstanceResultFromJson(const nlohmann::json& json);
+
 // One frame of an event stream.
 struct StreamedEvent {
   int64_t id = -1;          // -1: the frame has none
@@ -37,6 +40,9 @@ std::optional<StreamedEvent> EventFromFrame(const SseFrame& frame);
 // The body of POST /instances, with the API's own names and every default filled in. `image` is a
 // UUID or "tag:NAME".
 std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_view image);
+
+// A StreamRepr as the API takes it: plain text as it is, other bytes in base64.
+nlohmann::json StreamJson(absl::string_view bytes);
 
 // The body of POST /images/import.
 std::string ImportBody(const v1::ImportImageRequest& request);

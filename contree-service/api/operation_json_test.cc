@@ -189,6 +189,8 @@ TEST(OperationJsonTest, AnInstanceCarriesWhatWasAsked) {
   v1::AttachedFile file;
   file.set_uuid("28f5d6d6-f977-42a8-8000-000000000003");
   file.set_mode(0755);
+  file.set_uid(1000);
+  file.set_gid(100);
   (*request.mutable_files())["/x"] = file;
   Json body = Json::parse(InstanceBody(request, "u"));
   EXPECT_EQ(body["args"], Json::parse(R"(["-n"])"));
@@ -200,7 +202,7 @@ TEST(OperationJsonTest, AnInstanceCarriesWhatWasAsked) {
   EXPECT_EQ(
       body["files"]["/x"],
       Json::parse(
-          R"({"uuid": "28f5d6d6-f977-42a8-8000-000000000003", "mode": "0755", "uid": 0, "gid": 0})"));
+          R"({"uuid": "28f5d6d6-f977-42a8-8000-000000000003", "mode": "0755", "uid": 1000, "gid": 100})"));
   request.set_stdin("plain\n");
   EXPECT_EQ(Json::parse(InstanceBody(request, "u"))["stdin"],
             Json::parse(R"({"value": "plain\n", "encoding": "ascii", "close": true})"));

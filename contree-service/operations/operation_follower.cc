@@ -43,13 +43,16 @@ CallContext Within(const CallContext& context, absl::Time deadline) {
 
 OperationFollower::OperationFollower(const FollowPolicy& policy, ApiDirectory* apis,
                                      ContreeStore* store, Clock* clock, TimerQueue* timers,
-                                     FollowedOperation* operation, std::function<void()> on_end)
+                                     FollowedOperation* operation,
+                                     std::function<void(const FinishedOperation&)> on_final,
+                                     std::function<void()> on_end)
     : policy_(policy),
       apis_(apis),
       store_(store),
       clock_(clock),
       timers_(timers),
       operation_(operation),
+      on_final_(std::move(on_final)),
       on_end_(std::move(on_end)),
       reconnect_(policy.reconnect) {}
 
@@ -225,6 +228,9 @@ void OperationFollower::Finish(const ContreeApi& api, v1::Operation operation, i
   if (const absl::Status stored = store_->PutFinal(scope, operation, clock_->Now()); !stored.ok()) {
     LogWarning("the final record of an operation could not be stored",
                {{"operation", operation_->id()}, {"error", std::string(stored.message())}});
+  }
+  if (on_final_ != nullptr) {
+    on_final_({.tenant = scope.tenant, .base_url = api.base_url(), .operation = operation});
   }
   v1::OperationEvent event;
   event.set_id(event_id);

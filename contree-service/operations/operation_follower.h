@@ -5,6 +5,7 @@
 // resumed where it breaks, or by asking again and again where the platform has no such stream.
 
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,12 +34,21 @@ struct FollowPolicy {
   absl::Duration give_up_after = absl::Minutes(10);
 };
 
+// A final record that a follower has just stored.
+struct FinishedOperation {
+  const std::string& tenant;
+  const std::string& base_url;
+  const v1::Operation& operation;
+};
+
 // Used by one thread for one operation.
 class OperationFollower {
  public:
-  // All must outlive it. `on_end` is told, once, just before the operation's watchers are.
+  // All must outlive it. `on_end` is told, once, just before the operation's watchers are;
+  // `on_final`, before that, where there is a record.
   OperationFollower(const FollowPolicy& policy, ApiDirectory* apis, ContreeStore* store,
                     Clock* clock, TimerQueue* timers, FollowedOperation* operation,
+                    std::function<void(const FinishedOperation&)> on_final,
                     std::function<void()> on_end);
 
   // Returns once the operation has ended (for us): final, unknown to the platform, forbidden, or
@@ -70,6 +80,7 @@ class OperationFollower {
   Clock* const clock_;
   TimerQueue* const timers_;
   FollowedOperation* const operation_;
+  const std::function<void(const FinishedOperation&)> on_final_;
   const std::function<void()> on_end_;
 
   Backoff reconnect_;

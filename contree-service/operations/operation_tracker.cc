@@ -60,7 +60,7 @@ absl::StatusOr<std::shared_ptr<FollowedOperation>> OperationTracker::FindOrFollo
   join(*operation);
   const absl::Status started = threads_.Run([this, key, operation] {
     OperationFollower follower(options_.follow, apis_, store_, clock_, &timers_, operation.get(),
-                               [&] { OnEnded(key, operation); });
+                               options_.on_final, [&] { OnEnded(key, operation); });
     follower.Run();
   });
   if (!started.ok()) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,7 +63,9 @@ struct OperationTrackerOptions {
   // all.
   size_t max_ended = 256;
   size_t max_ended_bytes = 4 << 20;
-  FollowPolicy follow;
+  FollowPolicy follow = {};
+  // Told of each final record just before its watchers are. Must not block.
+  std::function<void(const FinishedOperation&)> on_final = nullptr;
 };
 
 // Thread-safe. No method waits for the platform, except AwaitFinal.
