@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/rpc/grpc_context.h"
+#include "common/rpc/sync_call.h"
 #include "common/status/grpc_status.h"
 #include "common/telemetry/logging.h"
-#include "contree-service/sync_call.h"
 #include "contree-service/watch_reactors.h"
 
 namespace contree {

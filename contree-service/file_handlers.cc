@@ -213,7 +213,9 @@ absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFile
   }
   search.Work();
   for (const auto& end : ended) end->WaitForNotification();
-  return search.TakeFound();
+  ASSIGN_OR_RETURN(v1::FindFilesResponse response, search.TakeFound());
+  response.set_platform(std::string(api.platform()));
+  return response;
 }
 
 absl::StatusOr<v1::UploadFileResponse> FileHandlers::UploadFile(

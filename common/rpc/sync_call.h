@@ -1,5 +1,5 @@
-#ifndef CONTREE_SERVICE_SYNC_CALL_H_
-#define CONTREE_SERVICE_SYNC_CALL_H_
+#ifndef COMMON_RPC_SYNC_CALL_H_
+#define COMMON_RPC_SYNC_CALL_H_
 
 // One call of gRPC's synchronous API: its CallContext with a stop token that is requested soon
 // after the caller left.
@@ -44,4 +44,4 @@ class SyncCall {
 
 }  // namespace contree
 
-#endif  // CONTREE_SERVICE_SYNC_CALL_H_
+#endif  // COMMON_RPC_SYNC_CALL_H_

@@ -1,4 +1,4 @@
-#include "contree-service/sync_call.h"
+#include "common/rpc/sync_call.h"
 
 #include "absl/time/clock.h"
 #include "common/rpc/grpc_context.h"
