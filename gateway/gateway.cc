@@ -32,9 +32,10 @@ class HttpTransportEndpoint final : public HttpEndpoint {
 }  // namespace
 
 struct Gateway::Parts {
-  explicit Parts(const ServiceChannels& channels)
+  Parts(const ServiceChannels& channels, Workspace workspace)
       : channel(channels.contree_service),
-        services{.contree = contree::v1::ContreeService::NewStub(channel)},
+        services{.contree = contree::v1::ContreeService::NewStub(channel),
+                 .workspace = std::move(workspace)},
         tools(ToolTable(), services),
         server(tools) {}
 
@@ -44,11 +45,13 @@ struct Gateway::Parts {
   const McpServer server;
 };
 
-absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const ServiceChannels& channels) {
+absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const ServiceChannels& channels,
+                                                         Workspace workspace) {
   if (channels.contree_service == nullptr) {
     return absl::InvalidArgumentError("the gateway needs a channel to contree-service");
   }
-  return std::unique_ptr<Gateway>(new Gateway(std::make_unique<Parts>(channels)));
+  return std::unique_ptr<Gateway>(
+      new Gateway(std::make_unique<Parts>(channels, std::move(workspace))));
 }
 
 Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/workspace/workspace.h"
 
 namespace grpc {
 class Channel;
@@ -52,8 +53,10 @@ class HttpEndpoint {
 
 class Gateway {
  public:
-  // InvalidArgument: a channel is missing.
-  static absl::StatusOr<std::unique_ptr<Gateway>> Create(const ServiceChannels& channels);
+  // `workspace`: what tools may touch of this machine's files. InvalidArgument: a channel is
+  // missing.
+  static absl::StatusOr<std::unique_ptr<Gateway>> Create(const ServiceChannels& channels,
+                                                         Workspace workspace);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

@@ -21,14 +21,15 @@ constexpr char kGetImage[] =
     R"("arguments":{"image":"tag:busybox:latest"}}})";
 
 TEST(GatewayTest, NeedsAChannel) {
-  EXPECT_THAT(Gateway::Create({}),
+  EXPECT_THAT(Gateway::Create({}, Workspace::OfUser()),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contree-service")));
 }
 
 TEST(GatewayTest, SpeaksStdioUntilTheInputEnds) {
   FakeBackend backend;
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Gateway> gateway,
-                       Gateway::Create({.contree_service = backend.channel()}));
+  ASSERT_OK_AND_ASSIGN(
+      const std::unique_ptr<Gateway> gateway,
+      Gateway::Create({.contree_service = backend.channel()}, Workspace::OfUser()));
   std::array<int, 2> input = {-1, -1};
   std::array<int, 2> output = {-1, -1};
   ASSERT_EQ(pipe2(input.data(), O_CLOEXEC), 0);
@@ -48,8 +49,9 @@ TEST(GatewayTest, SpeaksStdioUntilTheInputEnds) {
 
 TEST(GatewayTest, ServesHttpOnAFreePort) {
   FakeBackend backend;
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Gateway> gateway,
-                       Gateway::Create({.contree_service = backend.channel()}));
+  ASSERT_OK_AND_ASSIGN(
+      const std::unique_ptr<Gateway> gateway,
+      Gateway::Create({.contree_service = backend.channel()}, Workspace::OfUser()));
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<HttpEndpoint> endpoint,
                        gateway->ServeHttp({.port = 0}));
   EXPECT_GT(endpoint->port(), 0);
@@ -73,8 +75,9 @@ TEST(GatewayTest, ServesHttpOnAFreePort) {
 
 TEST(GatewayTest, ListensOnLoopbackOnly) {
   FakeBackend backend;
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Gateway> gateway,
-                       Gateway::Create({.contree_service = backend.channel()}));
+  ASSERT_OK_AND_ASSIGN(
+      const std::unique_ptr<Gateway> gateway,
+      Gateway::Create({.contree_service = backend.channel()}, Workspace::OfUser()));
   EXPECT_THAT(gateway->ServeHttp({.host = "0.0.0.0", .port = 0}),
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("0.0.0.0")));
 }

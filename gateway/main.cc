@@ -9,6 +9,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -17,6 +18,7 @@
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
 #include "gateway/gateway.h"
+#include "gateway/workspace/workspace.h"
 
 namespace contree::gateway {
 namespace {
@@ -28,6 +30,7 @@ struct Flags {
   std::string http_listen = "127.0.0.1";
   int http_port = 9452;
   std::vector<std::string> allowed_hosts;
+  std::vector<std::string> workspace_roots;
   std::string contree_service;
   std::string grpc_listen = "127.0.0.1:0";
   std::string state_dir;
@@ -48,6 +51,12 @@ void Declare(Flags& flags, CLI::App& app) {
       ->capture_default_str();
   app.add_option("--allowed-host", flags.allowed_hosts,
                  "Name besides localhost that the headers Host and Origin may have");
+  app.add_option("--workspace-root", flags.workspace_roots,
+                 "Directory whose files tools may read and write over HTTP; several with a colon "
+                 "between or the flag repeated; none by default")
+      ->envname("CONTREE_MCP_WORKSPACE_ROOT")
+      ->delimiter(':')
+      ->allow_extra_args(false);
   app.add_option("--contree-service", flags.contree_service, "HOST:PORT of contree-service")
       ->envname("CONTREE_MCP_CONTREE_SERVICE")
       ->required();
@@ -97,8 +106,11 @@ absl::Status ServeHttp(Gateway& gateway, const Flags& flags, const std::string& 
 
 absl::Status Serve(const Flags& flags) {
   RETURN_IF_ERROR(InitLogging("contree-gateway", flags.log_level));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Gateway> gateway,
-                   Gateway::Create({.contree_service = ConnectTo(flags.contree_service)}));
+  ASSIGN_OR_RETURN(Workspace workspace,
+                   Workspace::Choose(flags.mode == "stdio", flags.workspace_roots));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<Gateway> gateway,
+      Gateway::Create({.contree_service = ConnectTo(flags.contree_service)}, std::move(workspace)));
   ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
                    GrpcServer::Start({.listen = flags.grpc_listen}, {}));
   absl::Status status = flags.mode == "stdio" ? ServeStdio(*gateway, grpc_server->address())

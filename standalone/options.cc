@@ -182,6 +182,13 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
       ->envname("CONTREE_MCP_HTTP_PORT")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
+  app.add_option(
+         "--workspace-root,--workspace_root", options.workspace_roots,
+         "Directory whose files upload, rsync and download may touch in --mode http; several "
+         "with a colon between or the flag repeated; none by default")
+      ->envname("CONTREE_MCP_WORKSPACE_ROOT")
+      ->delimiter(':')
+      ->allow_extra_args(false);
   app.add_option("--url", options.url,
                  "Base URL of the ConTree API; without credentials the embedded backend serves it")
       ->envname("CONTREE_MCP_URL");

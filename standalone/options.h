@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -24,7 +25,10 @@ struct Options {
   Command command = Command::kServe;
   std::string mode = "stdio";  // or "http"
   std::string http_listen = "127.0.0.1";
-  int http_port = 9452;     // 0: a free one
+  int http_port = 9452;  // 0: a free one
+  // Directories whose files tools may touch over HTTP; over stdio they may touch the user's own
+  // files, unless this names some.
+  std::vector<std::string> workspace_roots;
   std::string grpc_listen;  // HOST:PORT of gRPC health, reflection and services; empty: none
   std::string log_level = "warning";
   std::string state_dir;

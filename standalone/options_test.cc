@@ -21,7 +21,7 @@ class OptionsTest : public testing::Test {
     for (const char* name :
          {"CONTREE_MCP_MODE", "CONTREE_MCP_URL", "CONTREE_MCP_TOKEN", "CONTREE_MCP_PROJECT",
           "CONTREE_HOME", "CONTREE_PROFILE", "CONTREE_MCP_HTTP_PORT", "CONTREE_MCP_CONFIG",
-          "CONTREE_MCP_STATE_DIR", "XDG_STATE_HOME"}) {
+          "CONTREE_MCP_STATE_DIR", "CONTREE_MCP_WORKSPACE_ROOT", "XDG_STATE_HOME"}) {
       unsetenv(name);
     }
     setenv("HOME", home_.path().c_str(), 1);
@@ -75,6 +75,17 @@ TEST_F(OptionsTest, FlagsBeatTheEnvironmentWhichBeatsTheFile) {
   EXPECT_EQ(options.http_port, 3);
   EXPECT_EQ(options.token, "flag-token");
   EXPECT_TRUE(options.token_was_a_flag);
+}
+
+TEST_F(OptionsTest, DirectoriesThatToolsMayTouchAreListedOrRepeated) {
+  EXPECT_TRUE(Parsed({}).workspace_roots.empty());
+  EXPECT_EQ(Parsed({"--workspace-root", "/a", "--workspace-root", "/b"}).workspace_roots,
+            (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(Parsed({"--workspace-root", "/a", "demo"}).command, Command::kDemo);
+  WriteConfig("mcp.ini", "workspace-root = /file\n");
+  EXPECT_EQ(Parsed({}).workspace_roots, std::vector<std::string>{"/file"});
+  setenv("CONTREE_MCP_WORKSPACE_ROOT", "/c:/d", 1);
+  EXPECT_EQ(Parsed({}).workspace_roots, (std::vector<std::string>{"/c", "/d"}));
 }
 
 TEST_F(OptionsTest, ATokenAloneGoesToTheDefaultPlatform) {

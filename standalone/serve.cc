@@ -13,6 +13,7 @@
 #include "common/telemetry/logging.h"
 #include "contree-service/contree_service.h"
 #include "gateway/gateway.h"
+#include "gateway/workspace/workspace.h"
 #include "standalone/embedded_backend.h"
 
 namespace contree::standalone {
@@ -68,6 +69,8 @@ absl::Status Serve(const Options& options) {
         "--token can be seen by every user of this machine: use CONTREE_MCP_TOKEN or mcp.ini");
   }
   ASSIGN_OR_RETURN(const std::string state_dir, MakePrivateDirectory(options.state_dir));
+  ASSIGN_OR_RETURN(gateway::Workspace workspace,
+                   gateway::Workspace::Choose(options.mode == "stdio", options.workspace_roots));
   std::unique_ptr<ApiEndpointSource> platform;
   if (options.url.empty()) {
     platform = std::make_unique<EmbeddedBackend>(EmbeddedBackendOptions{.state_dir = state_dir});
@@ -85,7 +88,8 @@ absl::Status Serve(const Options& options) {
     LogInfo("contree-mcp serves", {{"grpc", server->address()}});
   }
   ASSIGN_OR_RETURN(const auto gateway,
-                   gateway::Gateway::Create({.contree_service = server->InProcessChannel()}));
+                   gateway::Gateway::Create({.contree_service = server->InProcessChannel()},
+                                            std::move(workspace)));
 
   absl::Status status =
       options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);

@@ -9,13 +9,11 @@
 #include "absl/strings/string_view.h"
 #include "gateway/jsonrpc/message.h"
 #include "gateway/mcp/request_context.h"
+#include "gateway/mcp/server_info.h"
 
 namespace contree::gateway {
 
 class ToolRegistry;
-
-inline constexpr absl::string_view kServerName = "contree-mcp";
-inline constexpr absl::string_view kServerVersion = "0.1.0";
 
 // Whether this server speaks a revision of the protocol, as in initialize and in the header
 // MCP-Protocol-Version.

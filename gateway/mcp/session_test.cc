@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/testing/fake_backend.h"
+#include "gateway/tools/tool_table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -105,7 +106,7 @@ TEST(McpServerTest, ToolsListHasOnePage) {
   FakeBackend backend;
   Client client(backend.server());
   const json result = client.Request("tools/list")["result"];
-  EXPECT_EQ(result["tools"].size(), 10U);
+  EXPECT_EQ(result["tools"].size(), ToolTable().size());
   EXPECT_EQ(result["tools"][0]["name"], "run");
   EXPECT_FALSE(result.contains("nextCursor"));
   EXPECT_EQ(client.Request("tools/list", {{"cursor", "x"}})["error"]["code"], -32602);

@@ -26,6 +26,7 @@ FakeBackend::FakeBackend() {
   grpc_server_ = *std::move(server);
   channel_ = grpc_server_->InProcessChannel();
   services_.contree = contree::v1::ContreeService::NewStub(channel_);
+  services_.workspace = Workspace::OfUser();
   tools_ = std::make_unique<ToolRegistry>(ToolTable(), services_);
   server_ = std::make_unique<McpServer>(*tools_);
 }

@@ -35,6 +35,31 @@ void FakeContreeService::AddEntry(const contree::v1::FileEntry& entry) {
   entries_.push_back(entry);
 }
 
+void FakeContreeService::SetGrepAnswer(const contree::v1::GrepResponse& answer) {
+  absl::MutexLock lock(&mutex_);
+  grep_answer_ = answer;
+}
+
+void FakeContreeService::SetIdentity(const contree::v1::GetIdentityResponse& identity) {
+  absl::MutexLock lock(&mutex_);
+  identity_ = identity;
+}
+
+void FakeContreeService::AddLineage(const contree::v1::ImageLineage& lineage) {
+  absl::MutexLock lock(&mutex_);
+  lineages_[lineage.image()] = lineage;
+}
+
+void FakeContreeService::BreakNextTransfer(int after_pieces, const grpc::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  transfer_break_ = Break{.after_pieces = after_pieces, .status = status};
+}
+
+std::optional<FakeContreeService::Break> FakeContreeService::TakeTransferBreak() {
+  absl::MutexLock lock(&mutex_);
+  return std::exchange(transfer_break_, std::nullopt);
+}
+
 void FakeContreeService::HoldOperations() {
   absl::MutexLock lock(&mutex_);
   hold_ = true;
@@ -335,13 +360,74 @@ grpc::Status FakeContreeService::ReadFile(
     if (found == files_.end()) return NotFound("file", request->path());
     content = found->second;
   }
+  const std::optional<Break> interruption = TakeTransferBreak();
   constexpr size_t kPieceBytes = 256 * 1024;
-  for (size_t i = 0; i < content.size(); i += kPieceBytes) {
+  int pieces = 0;
+  for (size_t i = 0; i < content.size(); i += kPieceBytes, ++pieces) {
+    if (interruption.has_value() && pieces == interruption->after_pieces) {
+      return interruption->status;
+    }
     contree::v1::ReadFileResponse response;
     response.set_data(content.substr(i, kPieceBytes));
     if (!writer->Write(response)) return grpc::Status::CANCELLED;
   }
   return grpc::Status::OK;
+}
+
+grpc::Status FakeContreeService::GetImageLineage(grpc::ServerContext*,
+                                                 const contree::v1::GetImageLineageRequest* request,
+                                                 contree::v1::GetImageLineageResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  const contree::v1::Image* image = FindImage(request->image());
+  const auto found = lineages_.find(image == nullptr ? request->image() : image->uuid());
+  if (found == lineages_.end()) return NotFound("image", request->image());
+  *response->mutable_lineage() = found->second;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeContreeService::Grep(grpc::ServerContext*, const contree::v1::GrepRequest* request,
+                                      contree::v1::GrepResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  calls_.grep.push_back(*request);
+  if (FindImage(request->image()) == nullptr) return NotFound("image", request->image());
+  *response = grep_answer_;
+  return failure_;
+}
+
+grpc::Status FakeContreeService::UploadFile(
+    grpc::ServerContext*, grpc::ServerReader<contree::v1::UploadFileRequest>* reader,
+    contree::v1::UploadFileResponse* response) {
+  const std::optional<Break> interruption = TakeTransferBreak();
+  FakeUpload upload;
+  contree::v1::UploadFileRequest request;
+  if (!reader->Read(&request) || !request.has_header()) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "the first message is no header"};
+  }
+  if (request.header().has_size()) upload.size = request.header().size();
+  while (true) {
+    if (interruption.has_value() && upload.pieces == interruption->after_pieces) {
+      return interruption->status;
+    }
+    if (!reader->Read(&request)) break;
+    if (!request.has_data()) return {grpc::StatusCode::INVALID_ARGUMENT, "a second header"};
+    upload.data += request.data();
+    ++upload.pieces;
+  }
+  absl::MutexLock lock(&mutex_);
+  response->mutable_file()->set_size(static_cast<int64_t>(upload.data.size()));
+  calls_.uploads.push_back(std::move(upload));
+  response->mutable_file()->set_uuid(absl::StrCat("file-", calls_.uploads.size()));
+  response->mutable_file()->set_sha256(std::string(64, 'a'));
+  return failure_;
+}
+
+grpc::Status FakeContreeService::GetIdentity(grpc::ServerContext*,
+                                             const contree::v1::GetIdentityRequest*,
+                                             contree::v1::GetIdentityResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  *response = identity_;
+  return failure_;
 }
 
 }  // namespace contree::gateway

@@ -5,6 +5,7 @@
 // test puts there; nothing runs. Thread-safe.
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,6 +18,12 @@
 
 namespace contree::gateway {
 
+struct FakeUpload {
+  std::optional<int64_t> size;  // as announced
+  std::string data;
+  int pieces = 0;
+};
+
 // What the service was asked, as it arrived.
 struct FakeCalls {
   std::vector<contree::v1::ListImagesRequest> list_images;
@@ -27,6 +34,8 @@ struct FakeCalls {
   std::vector<contree::v1::WatchOperationRequest> watch;
   std::vector<contree::v1::WatchOperationsRequest> watch_many;
   std::vector<std::string> cancelled;
+  std::vector<contree::v1::GrepRequest> grep;
+  std::vector<FakeUpload> uploads;  // whole ones
 };
 
 class FakeContreeService final : public contree::v1::ContreeService::Service {
@@ -35,6 +44,14 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   void AddImage(const contree::v1::Image& image);
   void AddFile(const std::string& path, const std::string& content);
   void AddEntry(const contree::v1::FileEntry& entry);
+
+  void SetGrepAnswer(const contree::v1::GrepResponse& answer);
+  void SetIdentity(const contree::v1::GetIdentityResponse& identity);
+  // The answer for lineage.image().
+  void AddLineage(const contree::v1::ImageLineage& lineage);
+
+  // The next ReadFile or UploadFile ends with this error once so many pieces have passed.
+  void BreakNextTransfer(int after_pieces, const grpc::Status& status);
 
   // Operations that RunInstance starts ("op-1", "op-2", …) end at once with exit code 0 and the
   // command as their output, unless they are held.
@@ -70,6 +87,9 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
                         contree::v1::GetImageResponse* response) override;
   grpc::Status SetTag(grpc::ServerContext* context, const contree::v1::SetTagRequest* request,
                       contree::v1::SetTagResponse* response) override;
+  grpc::Status GetImageLineage(grpc::ServerContext* context,
+                               const contree::v1::GetImageLineageRequest* request,
+                               contree::v1::GetImageLineageResponse* response) override;
   grpc::Status RunInstance(grpc::ServerContext* context,
                            const contree::v1::RunInstanceRequest* request,
                            contree::v1::RunInstanceResponse* response) override;
@@ -92,6 +112,15 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
                          grpc::ServerWriter<contree::v1::ListFilesResponse>* writer) override;
   grpc::Status ReadFile(grpc::ServerContext* context, const contree::v1::ReadFileRequest* request,
                         grpc::ServerWriter<contree::v1::ReadFileResponse>* writer) override;
+  grpc::Status Grep(grpc::ServerContext* context, const contree::v1::GrepRequest* request,
+                    contree::v1::GrepResponse* response) override;
+  // The file's uuid is "file-1", "file-2", …; its sha256 is not computed.
+  grpc::Status UploadFile(grpc::ServerContext* context,
+                          grpc::ServerReader<contree::v1::UploadFileRequest>* reader,
+                          contree::v1::UploadFileResponse* response) override;
+  grpc::Status GetIdentity(grpc::ServerContext* context,
+                           const contree::v1::GetIdentityRequest* request,
+                           contree::v1::GetIdentityResponse* response) override;
 
  private:
   struct FakeOperation {
@@ -102,6 +131,12 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
 
   const contree::v1::Image* FindImage(absl::string_view reference) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nullopt: this one does not break.
+  struct Break {
+    int after_pieces;
+    grpc::Status status;
+  };
+  std::optional<Break> TakeTransferBreak();
   void CompleteLocked(const std::string& id, contree::v1::Operation record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -119,6 +154,10 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   grpc::Status break_status_ ABSL_GUARDED_BY(mutex_);
   grpc::Status break_many_status_ ABSL_GUARDED_BY(mutex_);
   grpc::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Break> transfer_break_ ABSL_GUARDED_BY(mutex_);
+  contree::v1::GrepResponse grep_answer_ ABSL_GUARDED_BY(mutex_);
+  contree::v1::GetIdentityResponse identity_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, contree::v1::ImageLineage> lineages_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace contree::gateway

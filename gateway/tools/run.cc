@@ -53,6 +53,7 @@ constexpr char kInputSchema[] = R"({
     "timeout": {"type": "integer", "minimum": 1, "maximum": 3600, "default": 30, "description": "Seconds after which the command is ended (timed_out=true)."},
     "disposable": {"type": "boolean", "default": true, "description": "true: throw changes away. false: keep them as result_image."},
     "stdin": {"type": "string", "description": "Text given to the command's standard input."},
+    "files": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}, "description": "Files to put into the sandbox: absolute path in it → uuid from upload. With disposable=false they stay in result_image."},
     "wait": {"type": "boolean", "default": true, "description": "false: return operation_id at once."},
     "truncate_output_at": {"type": "integer", "minimum": 0, "maximum": 10485760, "default": 8000, "description": "Bytes kept of stdout and of stderr each; 0: the default."},
     "uid": {"type": "integer", "minimum": 0, "maximum": 4294967295, "default": 0, "description": "User id of the command; 0 is root."},
@@ -81,6 +82,9 @@ contree::v1::RunInstanceRequest ToRequest(const json& arguments) {
   request.set_hostname(arguments.at("hostname").get<std::string>());
   if (const auto input = arguments.find("stdin"); input != arguments.end()) {
     request.set_stdin(input->get<std::string>());
+  }
+  for (const auto& [path, uuid] : arguments.at("files").items()) {
+    (*request.mutable_files())[path].set_uuid(uuid.get<std::string>());
   }
   request.mutable_timeout()->set_seconds(arguments.at("timeout").get<int64_t>());
   request.set_truncate_output_at(arguments.at("truncate_output_at").get<int64_t>());

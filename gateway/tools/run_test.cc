@@ -47,6 +47,7 @@ TEST(RunTest, TheRequestCarriesEveryArgument) {
                          {"timeout", 7},
                          {"disposable", false},
                          {"stdin", "in\nput"},
+                         {"files", {{"/work/a", "11111111-1111-4111-8111-111111111111"}}},
                          {"truncate_output_at", 100},
                          {"uid", 1000},
                          {"gid", 4294967295},
@@ -66,6 +67,8 @@ TEST(RunTest, TheRequestCarriesEveryArgument) {
   EXPECT_EQ(request.timeout().seconds(), 7);
   EXPECT_FALSE(request.disposable());
   EXPECT_EQ(request.stdin(), "in\nput");
+  ASSERT_EQ(request.files_size(), 1);
+  EXPECT_EQ(request.files().at("/work/a").uuid(), "11111111-1111-4111-8111-111111111111");
   EXPECT_EQ(request.truncate_output_at(), 100);
   EXPECT_EQ(request.uid(), 1000U);
   EXPECT_EQ(request.gid(), 4294967295U);
@@ -91,6 +94,7 @@ TEST(RunTest, WhatIsLeftOutHasItsDefault) {
   EXPECT_EQ(request.timeout().seconds(), 30);
   EXPECT_TRUE(request.disposable());
   EXPECT_EQ(request.stdin(), "");
+  EXPECT_EQ(request.files_size(), 0);
   EXPECT_EQ(request.truncate_output_at(), 8000);
   EXPECT_EQ(request.uid(), 0U);
   EXPECT_EQ(request.gid(), 0U);

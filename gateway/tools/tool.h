@@ -12,13 +12,15 @@
 #include "common/time/clock.h"
 #include "contree/v1/contree_service.grpc.pb.h"
 #include "gateway/mcp/request_context.h"
+#include "gateway/workspace/workspace.h"
 
 namespace contree::gateway {
 
-// What handlers call. Thread-safe, as gRPC's stubs are; owned by the Gateway.
+// What handlers call and touch. Thread-safe, as gRPC's stubs are; owned by the Gateway.
 struct Services {
   std::unique_ptr<contree::v1::ContreeService::StubInterface> contree;
   std::unique_ptr<Clock> clock = std::make_unique<RealClock>();
+  Workspace workspace = {};  // the files of this machine; by itself none
 };
 
 // MCP's hints, each set on purpose.

@@ -9,10 +9,15 @@ Tool GetImageTool();
 Tool SetTagTool();
 Tool ListFilesTool();
 Tool ReadFileTool();
+Tool GrepTool();
+Tool UploadTool();
+Tool DownloadTool();
 Tool ListOperationsTool();
 Tool GetOperationTool();
 Tool WaitOperationsTool();
 Tool CancelOperationTool();
+Tool WhoamiTool();
+Tool GetGuideTool();
 
 std::vector<Tool> ToolTable() {
   return {
@@ -22,10 +27,15 @@ std::vector<Tool> ToolTable() {
       SetTagTool(),
       ListFilesTool(),
       ReadFileTool(),
+      GrepTool(),
+      UploadTool(),
+      DownloadTool(),
       ListOperationsTool(),
       GetOperationTool(),
       WaitOperationsTool(),
       CancelOperationTool(),
+      WhoamiTool(),
+      GetGuideTool(),
   };
 }
 

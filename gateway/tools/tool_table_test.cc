@@ -87,8 +87,10 @@ TEST(ToolTableTest, NamesAreUniqueAndFitEveryClientsLimit) {
 
 TEST(ToolTableTest, AnnotationsAreWhatWasDecided) {
   const std::set<std::string> read_only = {"list_images", "get_image",     "list_files",
-                                           "read_file",   "get_operation", "list_operations"};
-  const std::set<std::string> destructive = {"set_tag", "cancel_operation", "wait_operations"};
+                                           "read_file",   "get_operation", "list_operations",
+                                           "grep",        "whoami",        "get_guide"};
+  const std::set<std::string> destructive = {"set_tag", "cancel_operation", "wait_operations",
+                                             "download"};
   for (const Tool& tool : ToolTable()) {
     EXPECT_EQ(tool.annotations.read_only, read_only.contains(tool.name)) << tool.name;
     EXPECT_EQ(tool.annotations.destructive, destructive.contains(tool.name)) << tool.name;

@@ -72,6 +72,11 @@ absl::StatusOr<Workspace> Workspace::Below(const std::vector<std::string>& roots
   return workspace;
 }
 
+absl::StatusOr<Workspace> Workspace::Choose(bool is_stdio, const std::vector<std::string>& roots) {
+  if (is_stdio && roots.empty()) return OfUser();
+  return Below(roots);
+}
+
 absl::StatusOr<HostSource> Workspace::OpenSource(absl::string_view path) const {
   ASSIGN_OR_RETURN(const Place place, Locate(path));
   // Looked at before it is opened: opening a pipe or a device would have effects.

@@ -52,6 +52,10 @@ class Workspace {
   // the only root. InvalidArgument: a root that is no directory which can be opened.
   static absl::StatusOr<Workspace> Below(const std::vector<std::string>& roots);
 
+  // The rule of this project: over stdio the user's own files, unless roots say less; otherwise
+  // only what is below the roots.
+  static absl::StatusOr<Workspace> Choose(bool is_stdio, const std::vector<std::string>& roots);
+
   // Follows symbolic links as far as they may lead.
   absl::StatusOr<HostSource> OpenSource(absl::string_view path) const;
 

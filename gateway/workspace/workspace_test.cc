@@ -205,6 +205,18 @@ TEST_F(WorkspaceTest, TheWholeMachineMayBeARoot) {
   EXPECT_OK(workspace.OpenDestination(root_ + "/new"));
 }
 
+TEST_F(WorkspaceTest, OverStdioTheUsersFilesUnlessRootsSayLess) {
+  ASSERT_OK_AND_ASSIGN(const Workspace user, Workspace::Choose(/*is_stdio=*/true, {}));
+  EXPECT_OK(user.OpenSource(outside_ + "/secret.txt"));
+  for (const bool is_stdio : {true, false}) {
+    ASSERT_OK_AND_ASSIGN(const Workspace below, Workspace::Choose(is_stdio, {root_}));
+    EXPECT_OK(below.OpenSource(root_ + "/inside.txt"));
+    EXPECT_FALSE(below.OpenSource(outside_ + "/secret.txt").ok());
+  }
+  ASSERT_OK_AND_ASSIGN(const Workspace none, Workspace::Choose(/*is_stdio=*/false, {}));
+  EXPECT_FALSE(none.OpenSource(root_ + "/inside.txt").ok());
+}
+
 TEST_F(WorkspaceTest, ARootThatCannotBeOpenedIsRefused) {
   EXPECT_THAT(Workspace::Below({root_, root_ + "/nope"}),
               StatusIs(StatusCode::kInvalidArgument,
