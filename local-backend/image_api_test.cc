@@ -167,6 +167,72 @@ TEST_F(ImageApiTest, LargeFilesAndListingsComeWhole) {
   EXPECT_EQ(Get(base + "/list?path=/many").json()["files"].size(), 600);
 }
 
+TEST_F(ImageApiTest, DownloadsRanges) {
+  const std::string uuid = NewImage("printf 0123456789 > /digits");
+  const std::string target = absl::StrCat("/v1/inspect/", uuid, "/download?path=/digits");
+  const auto get = [&](const std::string& range) {
+    return backend_->Request("GET", target, nullptr, "any", {{"Range", range}});
+  };
+  const Answer part = get("bytes=2-4");
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, "234");
+  EXPECT_EQ(part.headers.at("Content-Range"), "bytes 2-4/10");
+  EXPECT_EQ(get("bytes=-3").body, "789");
+  EXPECT_EQ(get("bytes=10-").status, 416);
+  EXPECT_EQ(get("bytes=0-1,5-6").status, 200);
+  const Answer head = backend_->Request("HEAD", target);
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.headers.at("Content-Length"), "10");
+}
+
+TEST_F(ImageApiTest, ArchivesDirectoriesAndFiles) {
+  const std::string uuid = NewImage("mkdir -p /a/b; echo in > /a/b/c; ln -s c /a/b/d");
+  const auto get = [&](const std::string& method, const std::string& path) {
+    return backend_->Request(method, absl::StrCat("/v1/inspect/", uuid, "/archive?path=", path));
+  };
+  const Answer archive = get("GET", "/a");
+  EXPECT_EQ(archive.status, 200);
+  EXPECT_EQ(archive.headers.at("Content-Type"), "application/x-tar");
+  EXPECT_EQ(archive.body.substr(257, 5), "ustar");
+  for (const char* name : {"a/", "a/b/", "a/b/c", "a/b/d"}) {
+    EXPECT_THAT(archive.body, HasSubstr(name + std::string(1, '\0')));
+  }
+  EXPECT_EQ(archive.body.size() % 512, 0);
+  // An extended header for the time, the header, the content, the end.
+  EXPECT_EQ(get("GET", "/a/b/c").body.size(), 512 * 6);
+  const Answer head = get("HEAD", "/a");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.body, "");
+  EXPECT_EQ(get("GET", "/none").status, 404);
+  EXPECT_EQ(get("HEAD", "/none").status, 404);
+  EXPECT_EQ(Get("/v1/inspect/00000000-0000-4000-8000-000000000000/archive").status, 404);
+}
+
+TEST_F(ImageApiTest, GrepFindsLines) {
+  const std::string uuid = NewImage("mkdir /g; printf 'one\\nTwo\\nthree\\n' > /g/f");
+  const auto grep = [&](const std::string& query) {
+    return Get(absl::StrCat("/v1/inspect/", uuid, "/grep?path=/g&", query));
+  };
+  const json found = grep("pattern=t.o&pattern=one&case=insensitive&after=1").json();
+  EXPECT_EQ(found["path"], "/g");
+  EXPECT_EQ(found["patterns"], json({"t.o", "one"}));
+  EXPECT_EQ(found["truncated"], false);
+  ASSERT_EQ(found["matches"].size(), 3);
+  const json& second = found["matches"][1];
+  EXPECT_EQ(second["path"], "g/f");
+  EXPECT_EQ(second["line_number"], 2);
+  EXPECT_EQ(second["absolute_offset"], 4);
+  EXPECT_EQ(second["line_text"], "Two\n");
+  EXPECT_EQ(second["type"], "match");
+  EXPECT_EQ(second["submatches"], json::parse(R"([{"text": "Two", "start": 0, "end": 3}])"));
+  EXPECT_EQ(found["matches"][2]["type"], "context");
+  EXPECT_EQ(grep("pattern=.&max_total=1").json()["truncated"], true);
+  EXPECT_EQ(grep("").status, 400);
+  EXPECT_EQ(grep("pattern=(").status, 400);
+  EXPECT_EQ(grep("pattern=x&case=upper").status, 400);
+  EXPECT_EQ(grep("pattern=x&path=/none").status, 404);
+}
+
 TEST_F(ImageApiTest, WhoamiListsPermissionsAndLimits) {
   const json whoami = Get("/v1/whoami").json();
   EXPECT_EQ(whoami["permissions"]["list"], true);

@@ -130,7 +130,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                              }},
                         *images, *launcher, *store);
   ASSIGN_OR_RETURN(const std::unique_ptr<HttpServer> http,
-                   HttpServer::Start({.host = address.host, .port = address.port},
+                   HttpServer::Start({.host = address.host, .port = address.port, .compress = true},
                                      MakeApiHandler({.images = *images,
                                                      .files = *files,
                                                      .operations = operations,

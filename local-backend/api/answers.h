@@ -15,6 +15,7 @@
 namespace contree {
 
 inline constexpr int64_t kMaxLayerBytes = 12'884'901'888;  // 12 GiB
+inline constexpr int64_t kMaxTimeoutSeconds = 3600;
 
 // In chunks where it is large: some clients refuse a Content-Length above 64 KiB.
 void AnswerJson(HttpExchange& exchange, int status, const nlohmann::json& body);

@@ -38,6 +38,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/inspect/*", InspectImage},
     {"GET", "/inspect/*/list", InspectList},
     {"GET", "/inspect/*/download", InspectDownload},
+    {"GET", "/inspect/*/archive", InspectArchive},
+    {"GET", "/inspect/*/grep", InspectGrep},
 };
 
 // Whether `path` has the form `pattern`; `id` becomes the segment at the star.

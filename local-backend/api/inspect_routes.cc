@@ -1,8 +1,5 @@
-// GET /inspect/?tag=, /inspect/{uuid}/, /inspect/{uuid}/list and /inspect/{uuid}/download.
+// GET /inspect/?tag=, /inspect/{uuid}/ and /inspect/{uuid}/list.
 
-#include <unistd.h>
-
-#include <cerrno>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,8 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/status/status_macros.h"
-#include "common/telemetry/logging.h"
 #include "local-backend/api/answers.h"
+#include "local-backend/api/inspect_target.h"
 #include "local-backend/api/parameters.h"
 #include "local-backend/api/routes.h"
 #include "local-backend/images/image_reader.h"
@@ -22,22 +19,6 @@ namespace {
 
 using nlohmann::json;
 using Names = std::map<uint32_t, std::string>;
-
-constexpr int kUnusablePath = 422;
-constexpr size_t kPieceBytes = 64 * 1024;
-
-struct Target {
-  ImageReader reader;
-  std::string path;
-};
-
-absl::StatusOr<Target> OpenTarget(ApiCall& call) {
-  ASSIGN_OR_RETURN(const Image image, call.services.images.Get(call.id));
-  ASSIGN_OR_RETURN(ImageReader reader, ImageReader::Open(call.services.images.LayerPaths(image),
-                                                         call.services.images.empty_directory()));
-  std::string path = call.exchange.Query("path").value_or("/");
-  return Target{std::move(reader), path.empty() ? "/" : std::move(path)};
-}
 
 Names ToMap(const std::vector<std::pair<uint32_t, std::string>>& pairs) {
   Names names;
@@ -100,19 +81,6 @@ std::string ToLine(const FileEntry& entry, const Names& users, const Names& grou
       entry.name, entry.target.empty() ? "" : " -> ", entry.target);
 }
 
-void SendFile(int fd, HttpResponseStream& stream) {
-  std::string piece(kPieceBytes, '\0');
-  while (true) {
-    const ssize_t got = read(fd, piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      LogError("cannot read a file of an image",
-               {{"error", absl::ErrnoToStatus(errno, "").ToString()}});
-    if (got <= 0 || !stream.Write(absl::string_view(piece.data(), static_cast<size_t>(got))))
-      return;
-  }
-}
-
 }  // namespace
 
 void InspectTag(ApiCall& call) {
@@ -135,7 +103,7 @@ void InspectImage(ApiCall& call) {
 void InspectList(ApiCall& call) {
   const absl::StatusOr<bool> as_text = FlagParameter(call.exchange, "text");
   if (!as_text.ok()) return AnswerError(call.exchange, as_text.status());
-  const absl::StatusOr<Target> target = OpenTarget(call);
+  const absl::StatusOr<InspectTarget> target = OpenInspectTarget(call);
   if (!target.ok()) return AnswerError(call.exchange, target.status(), 500);
   const absl::StatusOr<std::vector<FileEntry>> entries = target->reader.List(target->path);
   if (!entries.ok()) return AnswerError(call.exchange, entries.status(), kUnusablePath);
@@ -149,29 +117,6 @@ void InspectList(ApiCall& call) {
   json files = json::array();
   for (const FileEntry& entry : *entries) files.push_back(ToFileItem(entry, users, groups));
   AnswerJson(call.exchange, 200, {{"path", target->path}, {"files", files}});
-}
-
-void InspectDownload(ApiCall& call) {
-  if (call.exchange.Query("path").value_or("").empty()) {
-    return AnswerError(call.exchange, 400, "path is required");
-  }
-  const absl::StatusOr<Target> target = OpenTarget(call);
-  if (!target.ok()) return AnswerError(call.exchange, target.status(), 500);
-  absl::StatusOr<UniqueFd> file = target->reader.OpenFile(target->path);
-  if (!file.ok()) return AnswerError(call.exchange, file.status(), kUnusablePath);
-  struct stat info;
-  if (fstat(file->get(), &info) != 0)
-    return AnswerError(call.exchange, absl::ErrnoToStatus(errno, "fstat"));
-  constexpr char kBytes[] = "application/octet-stream";
-  if (call.exchange.method() == "HEAD") {
-    call.exchange.SetHeader("Content-Type", kBytes);
-    call.exchange.SetHeader("Content-Length", absl::StrCat(info.st_size));
-    return call.exchange.Respond(200);
-  }
-  // The open file keeps the image's mount alive.
-  call.exchange.RespondStream(200, kBytes, [file = *std::move(file)](HttpResponseStream& stream) {
-    SendFile(file.get(), stream);
-  });
 }
 
 }  // namespace contree

@@ -26,7 +26,6 @@ using nlohmann::json;
 
 constexpr size_t kMaxBody = 64 * 1024 * 1024;
 constexpr size_t kMaxRecordedStdin = 64 * 1024;  // the command gets all of it
-constexpr int64_t kMaxTimeoutSeconds = 3600;
 constexpr int64_t kMaxTruncateAt = 10 * 1024 * 1024;
 constexpr int64_t kMaxId = 65'534;  // 65535 means "none" to the kernel
 

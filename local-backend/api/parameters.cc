@@ -15,6 +15,8 @@ namespace {
 
 constexpr int kMaxLimit = 1000;
 
+}  // namespace
+
 absl::StatusOr<int> IntParameter(const HttpExchange& exchange, const std::string& name,
                                  int otherwise, int least, int most) {
   const std::optional<std::string> text = exchange.Query(name);
@@ -26,8 +28,6 @@ absl::StatusOr<int> IntParameter(const HttpExchange& exchange, const std::string
   }
   return value;
 }
-
-}  // namespace
 
 absl::StatusOr<Page> PageParameters(const HttpExchange& exchange) {
   Page page;

@@ -20,6 +20,9 @@ struct Page {
 };
 absl::StatusOr<Page> PageParameters(const HttpExchange& exchange);
 
+absl::StatusOr<int> IntParameter(const HttpExchange& exchange, const std::string& name,
+                                 int otherwise, int least, int most);
+
 // Absent, 0 and false are false; "", 1 and true are true.
 absl::StatusOr<bool> FlagParameter(const HttpExchange& exchange, const std::string& name);
 

@@ -40,6 +40,8 @@ void InspectTag(ApiCall& call);
 void InspectImage(ApiCall& call);
 void InspectList(ApiCall& call);
 void InspectDownload(ApiCall& call);
+void InspectArchive(ApiCall& call);
+void InspectGrep(ApiCall& call);
 
 }  // namespace contree
 

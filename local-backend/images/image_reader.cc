@@ -99,6 +99,10 @@ absl::StatusOr<std::vector<FileEntry>> ImageReader::List(const std::string& path
   return entries;
 }
 
+absl::StatusOr<UniqueFd> ImageReader::OpenPath(const std::string& path) const {
+  return Resolve(path, O_PATH);
+}
+
 absl::StatusOr<UniqueFd> ImageReader::OpenFile(const std::string& path) const {
   ASSIGN_OR_RETURN(const UniqueFd place, Resolve(path, O_PATH));
   struct stat info;

@@ -35,6 +35,10 @@ class ImageReader {
   // or a loop.
   absl::StatusOr<UniqueFd> OpenFile(const std::string& path) const;
 
+  // What a path leads to, links followed, as an O_PATH descriptor. NotFound: no such path.
+  // FailedPrecondition: a loop.
+  absl::StatusOr<UniqueFd> OpenPath(const std::string& path) const;
+
   // The name of a uid or gid in the image's /etc/passwd or /etc/group.
   // Not every id has one; then it is absent from the map.
   std::vector<std::pair<uint32_t, std::string>> UserNames() const;

@@ -89,13 +89,15 @@ int BackendProcess::Wait() {
 void BackendProcess::Kill(int signal) { kill(pid_, signal); }
 
 Answer BackendProcess::Request(const std::string& method, const std::string& target,
-                               const nlohmann::json& body, const std::string& token) {
+                               const nlohmann::json& body, const std::string& token,
+                               const std::vector<std::pair<std::string, std::string>>& headers) {
   httplib::Client client(url_);
   client.set_read_timeout(60);
   httplib::Request request;
   request.method = method;
   request.path = target;
   if (!token.empty()) request.set_header("Authorization", "Bearer " + token);
+  for (const auto& [name, value] : headers) request.set_header(name, value);
   if (!body.is_null()) {
     request.set_header("Content-Type", "application/json");
     request.body = body.is_string() ? body.get<std::string>() : body.dump();
@@ -104,7 +106,8 @@ Answer BackendProcess::Request(const std::string& method, const std::string& tar
   if (!result) return {.status = -1, .body = httplib::to_string(result.error()), .location = ""};
   return {.status = result->status,
           .body = result->body,
-          .location = result->get_header_value("Location")};
+          .location = result->get_header_value("Location"),
+          .headers = {result->headers.begin(), result->headers.end()}};
 }
 
 std::string BackendProcess::Start(nlohmann::json fields) {

@@ -6,8 +6,10 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace contree {
@@ -16,6 +18,7 @@ struct Answer {
   int status = 0;
   std::string body;
   std::string location;
+  std::map<std::string, std::string> headers = {};  // names as the server wrote them
   nlohmann::json json() const { return nlohmann::json::parse(body, nullptr, false); }
 };
 
@@ -40,7 +43,8 @@ class BackendProcess {
   void Kill(int signal);
 
   Answer Request(const std::string& method, const std::string& target,
-                 const nlohmann::json& body = nullptr, const std::string& token = "any");
+                 const nlohmann::json& body = nullptr, const std::string& token = "any",
+                 const std::vector<std::pair<std::string, std::string>>& headers = {});
   // POST /instances on tag:busybox:latest through the shell, disposable unless `fields` says
   // otherwise; the id.
   std::string Start(nlohmann::json fields);

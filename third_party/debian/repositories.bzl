@@ -114,6 +114,11 @@ def debian_repositories():
         },
     )
     debian_library(
+        name = "com_googlesource_code_re2",
+        apt = "libre2-dev",
+        libraries = {"re2": ["re2"]},
+    )
+    debian_library(
         name = "libseccomp",
         apt = "libseccomp-dev",
         libraries = {"seccomp": ["libseccomp"]},

@@ -1,0 +1,17 @@
+#include "local-backend/api/inspect_target.h"
+
+#include <utility>
+
+#include "common/status/status_macros.h"
+
+namespace contree {
+
+absl::StatusOr<InspectTarget> OpenInspectTarget(ApiCall& call) {
+  ASSIGN_OR_RETURN(const Image image, call.services.images.Get(call.id));
+  ASSIGN_OR_RETURN(ImageReader reader, ImageReader::Open(call.services.images.LayerPaths(image),
+                                                         call.services.images.empty_directory()));
+  std::string path = call.exchange.Query("path").value_or("/");
+  return InspectTarget{std::move(reader), path.empty() ? "/" : std::move(path)};
+}
+
+}  // namespace contree
