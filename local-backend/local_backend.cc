@@ -28,6 +28,7 @@
 #include "local-backend/control_socket.h"
 #include "local-backend/files/file_store.h"
 #include "local-backend/images/image_store.h"
+#include "local-backend/importer/image_importer.h"
 #include "local-backend/operations/operations.h"
 #include "local-backend/sandbox/isolation_probe.h"
 #include "local-backend/sandbox/user_namespace.h"
@@ -117,6 +118,9 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   if (const absl::Status seeded = images->Seed(kBusybox); !seeded.ok()) {
     LogWarning("there is no first image", {{"error", std::string(seeded.message())}});
   }
+  ImageImporter importer({.insecure_registries = options.insecure_registries,
+                          .private_registries = options.private_registries},
+                         images.get());
   ASSIGN_OR_RETURN(const std::unique_ptr<FileStore> files, FileStore::Open(directory));
   ASSIGN_OR_RETURN(const std::unique_ptr<OperationStore> store, OperationStore::Open(directory));
 
@@ -133,6 +137,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                    HttpServer::Start({.host = address.host, .port = address.port, .compress = true},
                                      MakeApiHandler({.images = *images,
                                                      .files = *files,
+                                                     .importer = importer,
                                                      .operations = operations,
                                                      .token = token,
                                                      .token_uuid = NewUuidV4(),

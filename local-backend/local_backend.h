@@ -6,6 +6,7 @@
 // namespaces and never leaves them.
 
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -21,6 +22,10 @@ struct LocalBackendOptions {
   int max_concurrent =
       0;  // instances that run at once, others wait their turn; 0: by the number of CPUs
   std::string bubblewrap = "bwrap";  // a path, or a name that is looked up on the PATH
+  // Registries ("HOST[:PORT]") to import from without TLS, and those on private addresses; see
+  // common/registry/registry_transport.h.
+  std::vector<std::string> insecure_registries = {};
+  std::vector<std::string> private_registries = {};
 
   // One backend for all programs of a desk that use the state directory. It makes up a token, and
   // says where it is on the unix socket state_dir + "/local-backend/control.sock": each client that

@@ -33,6 +33,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--bubblewrap", options.bubblewrap, "the program bwrap, by path or by name")
       ->capture_default_str();
+  app.add_option("--insecure-registry", options.insecure_registries,
+                 "HOST[:PORT] of a registry to import from without TLS; may be repeated")
+      ->envname("CONTREE_MCP_INSECURE_REGISTRIES")
+      ->delimiter(',');
+  app.add_option("--private-registry", options.private_registries,
+                 "HOST[:PORT] of a registry on a private address; may be repeated")
+      ->envname("CONTREE_MCP_PRIVATE_REGISTRIES")
+      ->delimiter(',');
   app.add_flag("--on-demand", options.on_demand,
                "serve the programs that connect to the control socket, end when none is left");
   app.add_option("--linger", linger_seconds,

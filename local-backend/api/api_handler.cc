@@ -24,6 +24,7 @@ struct Route {
 constexpr Route kRoutes[] = {
     {"GET", "/whoami", GetWhoami},
     {"GET", "/images", ListImages},
+    {"POST", "/images/import", PostImageImport},
     {"PATCH", "/images/*/tag", PatchImageTag},
     {"DELETE", "/images/*/tag", DeleteImageTag},
     {"POST", "/files", PostFile},
@@ -114,19 +115,23 @@ HttpHandler MakeApiHandler(ApiServices services) {
 
 void GetWhoami(ApiCall& call) {
   nlohmann::json permissions;
-  for (const char* name : {"spawn", "spawn_disposable", "list", "cancel", "set_image_tag"})
+  for (const char* name :
+       {"import", "spawn", "spawn_disposable", "list", "cancel", "set_image_tag"}) {
     permissions[name] = true;
-  // There is no such route yet; a client that asks before it imports is told so.
-  permissions["import"] = false;
+  }
+  const Operations& operations = call.services.operations;
   AnswerJson(call.exchange, 200,
              {{"token_uuid", call.services.token_uuid},
               {"token_expiration", nullptr},
               {"permissions", permissions},
               {"operations_stat",
-               {{"running_instances", call.services.operations.running()}, {"running_imports", 0}}},
+               {{"running_instances", operations.running(kInstanceKind)},
+                {"running_imports", operations.running(kImportKind)}}},
               {"limits",
                {{"instance_max_timeout", 3600},
                 {"instance_max_concurrency", call.services.max_concurrent},
+                {"images_import_max_timeout", 3600},
+                {"images_import_max_concurrency", call.services.max_concurrent},
                 {"instance_max_layer_bytes", kMaxLayerBytes}}}});
 }
 

@@ -8,6 +8,7 @@
 #include "common/http/http_server.h"
 #include "local-backend/files/file_store.h"
 #include "local-backend/images/image_store.h"
+#include "local-backend/importer/image_importer.h"
 #include "local-backend/operations/operations.h"
 
 namespace contree {
@@ -15,6 +16,7 @@ namespace contree {
 struct ApiServices {
   ImageStore& images;
   FileStore& files;
+  ImageImporter& importer;
   Operations& operations;
   std::string token;       // that requests must carry; empty: any Bearer token will do
   std::string token_uuid;  // names the token to its owner

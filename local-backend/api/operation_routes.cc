@@ -58,7 +58,7 @@ absl::StatusOr<OperationFilter> Filter(const HttpExchange& exchange) {
         "\" is not a status: PENDING, ASSIGNED, EXECUTING, SUCCESS, FAILED or CANCELLED"));
   }
   filter.kind = exchange.Query("kind").value_or("");
-  if (!filter.kind.empty() && filter.kind != kInstanceKind && filter.kind != "image_import") {
+  if (!filter.kind.empty() && filter.kind != kInstanceKind && filter.kind != kImportKind) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", filter.kind, "\" is not a kind: instance or image_import"));
   }
@@ -133,7 +133,10 @@ void GetOperation(ApiCall& call) {
   nlohmann::json metadata = Parsed(operation->request);
   metadata["result"] = Parsed(operation->result);
   answer["metadata"] = metadata;
-  answer["result"] = {{"image", OrNull(operation->result_image_uuid)}, {"tag", nullptr}};
+  nlohmann::json tag = nullptr;  // that an import put on its result
+  if (operation->status == kSuccess && operation->kind == kImportKind)
+    tag = metadata.value("tag", tag);
+  answer["result"] = {{"image", OrNull(operation->result_image_uuid)}, {"tag", tag}};
   if (!operation->IsTerminal()) call.exchange.SetHeader("Retry-After", "1");
   AnswerJson(call.exchange, 200, answer);
 }

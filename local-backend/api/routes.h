@@ -25,6 +25,8 @@ void ListImages(ApiCall& call);
 void PatchImageTag(ApiCall& call);
 void DeleteImageTag(ApiCall& call);
 
+void PostImageImport(ApiCall& call);
+
 void PostFile(ApiCall& call);
 void ListFiles(ApiCall& call);
 void GetFile(ApiCall& call);

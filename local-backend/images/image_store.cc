@@ -49,6 +49,11 @@ CREATE TABLE images (
 );
 CREATE INDEX images_by_time ON images (created_at);
 )sql",
+    R"sql(
+-- What an imported layer was unpacked from; NULL: a run made it.
+ALTER TABLE layers ADD COLUMN source TEXT;
+CREATE UNIQUE INDEX layers_by_source ON layers (source);
+)sql",
 };
 
 constexpr char kColumns[] = "uuid, tag, created_at, operation_uuid, layers, environment";
@@ -201,7 +206,7 @@ absl::Status ImageStore::Seed(const std::string& busybox) {
     remover_->Remove(path);
     return made;
   }
-  ASSIGN_OR_RETURN(const std::string layer, PublishLayer(path));
+  ASSIGN_OR_RETURN(const std::string layer, PublishLayer(path, ""));
   return Insert({.uuid = NewUuidV4(),
                  .tag = kSeedTag,
                  .created_at = absl::Now(),
@@ -210,7 +215,39 @@ absl::Status ImageStore::Seed(const std::string& busybox) {
                  .environment = {}});
 }
 
-absl::StatusOr<std::string> ImageStore::PublishLayer(const std::string& path) {
+absl::StatusOr<std::string> ImageStore::FindLayer(const std::string& source) {
+  std::string layer;
+  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
+    return connection.Query(
+        "SELECT id FROM layers WHERE source = ?", {source},
+        [&](const sqlite::Row& row) { layer = absl::StrCat("layers/", row.Int(0)); });
+  }));
+  // A row whose directory never came to be (the machine stopped in between) is no layer.
+  if (!layer.empty() && access(Path(layer).c_str(), F_OK) != 0) return std::string();
+  return layer;
+}
+
+absl::StatusOr<std::string> ImageStore::PublishLayer(const RunDirectory& run,
+                                                     const std::string& source) {
+  ASSIGN_OR_RETURN(const std::string published, FindLayer(source));
+  if (!published.empty()) return published;
+  return PublishLayer(run.upper, source);
+}
+
+absl::Status ImageStore::PublishImage(const Image& image) {
+  absl::StatusOr<Image> existing = Get(image.uuid);
+  if (absl::IsNotFound(existing.status())) {
+    // Two imports of one image may end at once.
+    const absl::Status inserted = Insert(image);
+    if (!inserted.ok() && !absl::IsAlreadyExists(inserted)) return inserted;
+  } else {
+    RETURN_IF_ERROR(existing.status());
+  }
+  return image.tag.empty() ? absl::OkStatus() : SetTag(image.uuid, image.tag).status();
+}
+
+absl::StatusOr<std::string> ImageStore::PublishLayer(const std::string& path,
+                                                     const std::string& source) {
   {
     // Overlays are mounted volatile: nothing of the layer need be on disk yet, and the row that
     // names it will be.
@@ -221,8 +258,15 @@ absl::StatusOr<std::string> ImageStore::PublishLayer(const std::string& path) {
   }
   std::string layer;
   RETURN_IF_ERROR(database_->Write([&](sqlite::Connection& connection) -> absl::Status {
+    if (!source.empty()) {  // left by a publication that did not get to its end
+      RETURN_IF_ERROR(
+          connection.Execute("UPDATE layers SET source = NULL WHERE source = ?", {source})
+              .status());
+    }
     return connection.Query(
-        "INSERT INTO layers (created_at) VALUES (?) RETURNING id", {Nanos(absl::Now())},
+        "INSERT INTO layers (created_at, source) VALUES (?, ?) RETURNING id",
+        {Nanos(absl::Now()),
+         source.empty() ? sqlite::Value(nullptr) : sqlite::Value(absl::string_view(source))},
         [&](const sqlite::Row& row) { layer = absl::StrCat("layers/", row.Int(0)); });
   }));
   if (rename(path.c_str(), Path(layer).c_str()) != 0) {
@@ -327,15 +371,20 @@ absl::Status ImageStore::RemoveTag(const std::string& uuid, const std::string& t
 }
 
 absl::StatusOr<RunDirectory> ImageStore::NewRun(const Image& parent) {
+  return NewLayer(parent.layers);
+}
+
+absl::StatusOr<RunDirectory> ImageStore::NewLayer(const std::vector<std::string>& layers) {
   RunDirectory run = {.path = Path(absl::StrCat("runs/", next_run_++)), .upper = "", .work = ""};
   run.upper = absl::StrCat(run.path, "/upper");
   run.work = absl::StrCat(run.path, "/work");
   for (const std::string& path : {run.path, run.upper, run.work}) {
     RETURN_IF_ERROR(MakeDirectory(path, 0755));
   }
+  if (layers.empty()) return run;
   // The root of the merged tree looks as the upper directory does.
   struct stat root;
-  if (stat(Path(parent.layers.front()).c_str(), &root) != 0 ||
+  if (stat(Path(layers.front()).c_str(), &root) != 0 ||
       chown(run.upper.c_str(), root.st_uid, root.st_gid) != 0 ||
       chmod(run.upper.c_str(), root.st_mode & 07777) != 0) {
     return absl::ErrnoToStatus(
@@ -366,7 +415,7 @@ absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(const RunDirectory& 
                  .layers = parent.layers,
                  .environment = environment};
   if (diff->changed) {
-    absl::StatusOr<std::string> layer = PublishLayer(run.upper);
+    absl::StatusOr<std::string> layer = PublishLayer(run.upper, "");
     Discard(run);
     if (!layer.ok()) return layer.status();
     image.layers.insert(image.layers.begin(), *layer);

@@ -88,6 +88,21 @@ class ImageStore {
                                       const Environment& environment,
                                       const std::string& operation_uuid, int64_t max_layer_bytes);
 
+  // Imports. `source` names what a layer was unpacked from, with all that lies below it: two images
+  // with the same base share its layers.
+  //
+  // The layer ("layers/N") that was published under this name; "" where there is none (any more).
+  absl::StatusOr<std::string> FindLayer(const std::string& source);
+  // Directories for what goes on top of `layers` ("layers/N", topmost first; none: the bottom),
+  // with a root like theirs.
+  absl::StatusOr<RunDirectory> NewLayer(const std::vector<std::string>& layers);
+  // Takes what was made in `run` over as a layer; Discard the rest. Where `source` was published
+  // meanwhile, it is that one.
+  absl::StatusOr<std::string> PublishLayer(const RunDirectory& run, const std::string& source);
+  // Makes the image, unless there is one with this uuid, and gives it its tag, if any.
+  // InvalidArgument: not the form of a tag.
+  absl::Status PublishImage(const Image& image);
+
   // An empty directory of the store, for mounts.
   const std::string& empty_directory() const { return empty_directory_; }
   // `layers` of an image as paths that can be mounted.
@@ -98,7 +113,7 @@ class ImageStore {
 
   ImageStore(std::string directory, std::unique_ptr<sqlite::Database> database);
   absl::Status Insert(const Image& image);
-  absl::StatusOr<std::string> PublishLayer(const std::string& path);
+  absl::StatusOr<std::string> PublishLayer(const std::string& path, const std::string& source);
   std::string Path(absl::string_view relative) const;
 
   const std::string directory_;

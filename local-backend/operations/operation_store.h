@@ -17,6 +17,7 @@
 namespace contree {
 
 inline constexpr char kInstanceKind[] = "instance";
+inline constexpr char kImportKind[] = "image_import";
 
 inline constexpr char kPending[] = "PENDING";
 inline constexpr char kExecuting[] = "EXECUTING";

@@ -80,7 +80,22 @@ absl::StatusOr<Operation> Operations::Submit(InstanceRequest request) {
   operation.image_uuid = request.image.uuid;
   operation.request = request.json;
   live->request = std::move(request);
-  const Operation submitted = operation;
+  return Queue(std::move(live));
+}
+
+absl::StatusOr<Operation> Operations::Submit(JobRequest request) {
+  auto live = std::make_shared<Live>();
+  Operation& operation = live->operation;
+  operation.created_at = absl::Now();
+  operation.uuid = NewUuidV7(operation.created_at);
+  operation.kind = request.kind;
+  operation.request = request.json;
+  live->job = std::move(request);
+  return Queue(std::move(live));
+}
+
+absl::StatusOr<Operation> Operations::Queue(std::shared_ptr<Live> live) {
+  const Operation submitted = live->operation;
   RETURN_IF_ERROR(store_.Insert(submitted));
   bool stopping;
   {
@@ -137,7 +152,7 @@ void Operations::Execute(Live& live) {
                {{"operation", ended.uuid}, {"error", stored.ToString()}});
   }
   InstanceReport report(request, *live.log);
-  report.OnInit();
+  if (live.job.run == nullptr) report.OnInit();
   const auto run = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const RunDirectory directory, images_.NewRun(request.image));
     std::vector<std::string> layers = images_.LayerPaths(request.image);
@@ -189,7 +204,9 @@ void Operations::Execute(Live& live) {
     ended.image_size = committed.layer_bytes;
     return absl::OkStatus();
   };
-  const absl::Status status = run();
+  const absl::Status status =
+      live.job.run == nullptr ? run() : live.job.run(*live.log, live.cancel, ended);
+  live.job.run = nullptr;  // and what it held: credentials
   ended.status = kSuccess;
   if (!status.ok()) {
     bool stopped;
@@ -288,6 +305,15 @@ int Operations::active() const {
 int Operations::running() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return running_;
+}
+
+int Operations::running(const std::string& kind) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  int count = 0;
+  for (const auto& [uuid, live] : live_) {
+    if (live->operation.kind == kind && live->operation.status == kExecuting) ++count;
+  }
+  return count;
 }
 
 void Operations::Stop(absl::Duration grace) {

@@ -47,6 +47,15 @@ struct InstanceRequest {
   std::string json;  // as the API shows it again
 };
 
+// Work other than an instance that is an operation all the same: queued, followed, cancelled.
+struct JobRequest {
+  std::string kind;  // "image_import"
+  std::string json;  // as the API shows it again
+  // Writes events and fills in what it made. Called once, or never where it is cancelled before.
+  // Cancelled: `cancel` ended it.
+  std::function<absl::Status(EventLog& log, const CancelEvent& cancel, Operation& ended)> run;
+};
+
 class Operations {
  public:
   struct Options {
@@ -62,6 +71,7 @@ class Operations {
 
   // Stores it and queues it. Unavailable: this is stopping.
   absl::StatusOr<Operation> Submit(InstanceRequest request);
+  absl::StatusOr<Operation> Submit(JobRequest request);
 
   // NotFound: no such operation.
   absl::StatusOr<Operation> Get(const std::string& uuid);
@@ -74,8 +84,9 @@ class Operations {
   // ended.
   absl::Status Cancel(const std::string& uuid);
 
-  int active() const;  // waiting or running
-  int running() const;
+  int active() const;   // waiting or running
+  int running() const;  // of every kind
+  int running(const std::string& kind) const;
 
   // Takes no more; those that wait fail; those that run get `grace` to end, then fail too.
   // Idempotent.
@@ -84,13 +95,15 @@ class Operations {
  private:
   // One that has not ended.
   struct Live {
-    InstanceRequest request;
-    Operation operation;  // guarded by mutex_
+    InstanceRequest request;  // of an instance
+    JobRequest job;           // of all else: then it has a `run`
+    Operation operation;      // guarded by mutex_
     std::shared_ptr<EventLog> log = std::make_shared<EventLog>();
     CancelEvent cancel;
     bool stopped_with_backend = false;  // guarded by mutex_
   };
 
+  absl::StatusOr<Operation> Queue(std::shared_ptr<Live> live);
   void Work();
   void Execute(Live& live);
   void Finish(Live& live, Operation ended);

@@ -110,6 +110,28 @@ absl::StatusOr<std::string> ServerProcess::WaitForLogField(const std::string& fi
   return value;
 }
 
+absl::StatusOr<std::string> ServerProcess::WaitForText(const std::string& text,
+                                                       absl::Duration timeout) {
+  std::string rest;
+  bool found = false;
+  const auto find = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const size_t begin = output_.find(text);
+    const size_t end = begin == std::string::npos ? begin : output_.find('\n', begin);
+    if (end != std::string::npos) {
+      found = true;
+      rest = output_.substr(begin + text.size(), end - begin - text.size());
+    }
+    return found || at_end_;
+  };
+  absl::MutexLock lock(&mutex_);
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&find), timeout)) {
+    return absl::DeadlineExceededError(absl::StrCat("did not write '", text, "': ", output_));
+  }
+  if (!found)
+    return absl::UnavailableError(absl::StrCat("ended before it wrote '", text, "': ", output_));
+  return rest;
+}
+
 void ServerProcess::Signal(int signal_number) const { kill(pid_, signal_number); }
 
 absl::StatusOr<int> ServerProcess::Wait(absl::Duration timeout) {

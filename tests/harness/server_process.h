@@ -37,6 +37,10 @@ class ServerProcess {
   absl::StatusOr<std::string> WaitForLogField(const std::string& field,
                                               absl::Duration timeout = absl::Seconds(30));
 
+  // What follows `text` on the first line that has it. Same errors.
+  absl::StatusOr<std::string> WaitForText(const std::string& text,
+                                          absl::Duration timeout = absl::Seconds(30));
+
   void Signal(int signal_number) const;
   // Waits for its end; its exit code, or 128 + the signal. DeadlineExceeded.
   absl::StatusOr<int> Wait(absl::Duration timeout = absl::Seconds(30));

@@ -119,6 +119,11 @@ def debian_repositories():
         libraries = {"re2": ["re2"]},
     )
     debian_library(
+        name = "libarchive",
+        apt = "libarchive-dev",
+        libraries = {"archive": ["libarchive"]},
+    )
+    debian_library(
         name = "libseccomp",
         apt = "libseccomp-dev",
         libraries = {"seccomp": ["libseccomp"]},
