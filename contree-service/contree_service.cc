@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/files/state_directory.h"
+#include "common/http/http_stream_loop.h"
 #include "common/status/status_macros.h"
 #include "common/time/clock.h"
 #include "contree-service/api/api_directory.h"
@@ -23,8 +24,10 @@ namespace {
 
 class AssembledContreeService final : public ContreeService {
  public:
-  AssembledContreeService(std::unique_ptr<ContreeStore> store, ApiEndpointSource* endpoints)
+  AssembledContreeService(std::unique_ptr<ContreeStore> store,
+                          std::unique_ptr<HttpStreamLoop> streams, ApiEndpointSource* endpoints)
       : store_(std::move(store)),
+        streams_(std::move(streams)),
         apis_(endpoints, &clock_),
         resolver_(&clock_),
         tracker_({.on_final =
@@ -33,7 +36,7 @@ class AssembledContreeService final : public ContreeService {
                         if (finished.operation.kind() == v1::OPERATION_KIND_IMAGE_IMPORT)
                           resolver_.Forget(finished.base_url, finished.tenant);
                       }},
-                 &apis_, store_.get(), &clock_),
+                 &apis_, store_.get(), streams_.get(), &clock_),
         images_(&apis_, &resolver_),
         files_(&apis_, &resolver_),
         operations_(&apis_, &resolver_, store_.get(), &tracker_, &clock_),
@@ -51,6 +54,7 @@ class AssembledContreeService final : public ContreeService {
  private:
   RealClock clock_;
   const std::unique_ptr<ContreeStore> store_;
+  const std::unique_ptr<HttpStreamLoop> streams_;
   ApiDirectory apis_;
   ImageResolver resolver_;
   OperationTracker tracker_;
@@ -71,7 +75,8 @@ absl::StatusOr<std::unique_ptr<ContreeService>> ContreeService::Create(
   RealClock clock;
   ASSIGN_OR_RETURN(auto store,
                    ContreeStore::Open(absl::StrCat(directory, "/contree.db"), clock.Now()));
-  return std::make_unique<AssembledContreeService>(std::move(store), endpoints);
+  ASSIGN_OR_RETURN(auto streams, HttpStreamLoop::Create());
+  return std::make_unique<AssembledContreeService>(std::move(store), std::move(streams), endpoints);
 }
 
 }  // namespace contree

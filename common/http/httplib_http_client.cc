@@ -14,10 +14,10 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/files/unique_fd.h"
+#include "common/http/base_url.h"
 #include "common/status/status_macros.h"
 
 namespace contree {
@@ -188,31 +188,9 @@ absl::Status ToStatus(httplib::Error error, const std::string& origin, const Htt
 
 absl::StatusOr<std::unique_ptr<HttplibHttpClient>> HttplibHttpClient::Create(
     const HttplibHttpClientOptions& options) {
-  const absl::string_view url = options.base_url;
-  const auto invalid = [&url] {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "\"", url, "\" is no base URL: it must look like https://HOST[:PORT][/PREFIX]"));
-  };
-  const size_t scheme = url.find("://");
-  if (scheme == absl::string_view::npos ||
-      (url.substr(0, scheme) != "http" && url.substr(0, scheme) != "https")) {
-    return invalid();
-  }
-  const size_t host = scheme + 3;
-  const size_t path = std::min(url.find('/', host), url.size());
-  if (path == host || url.find_first_of("?#@ \t\r\n") != absl::string_view::npos) return invalid();
-  const std::string origin(url.substr(0, path));
-  // A colon behind the host (which is in brackets if it has colons itself) must begin a port.
-  const size_t colon = origin.find(':', std::max(host, origin.rfind(']') + 1));
-  int port = 0;
-  if (colon != std::string::npos &&
-      (!absl::SimpleAtoi(origin.substr(colon + 1), &port) || port < 1 || port > 65535)) {
-    return invalid();
-  }
-  std::string prefix(url.substr(path));
-  while (absl::EndsWith(prefix, "/")) prefix.pop_back();
+  ASSIGN_OR_RETURN(BaseUrl base, ParseBaseUrl(options.base_url));
   return std::unique_ptr<HttplibHttpClient>(
-      new HttplibHttpClient(options, origin, std::move(prefix)));
+      new HttplibHttpClient(options, std::move(base.origin), std::move(base.prefix)));
 }
 
 HttplibHttpClient::HttplibHttpClient(HttplibHttpClientOptions options, std::string origin,

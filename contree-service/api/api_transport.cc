@@ -102,11 +102,9 @@ absl::Status ApiTransport::ErrorOf(const ApiRequest& request, const HttpResponse
                                    text.empty() ? "" : ": ", text, hint));
 }
 
-absl::Status ApiTransport::Once(const ApiRequest& request, const CallContext& context,
-                                const HttpResponseSink& sink, absl::Duration max_silence) const {
+HttpRequest ApiTransport::Prepare(const ApiRequest& request, const CallContext& context) const {
   HttpRequest sent = {
       .method = request.method, .target = request.target, .headers = request.headers};
-  sent.max_silence = max_silence;
   if (!request.json_body.empty()) {
     sent.body = request.json_body;
     sent.content_type = "application/json";
@@ -125,6 +123,13 @@ absl::Status ApiTransport::Once(const ApiRequest& request, const CallContext& co
     sent.headers.emplace_back("X-Request-ID", context.request_id);
     sent.headers.emplace_back("Traceparent", TraceParent(context.request_id));
   }
+  return sent;
+}
+
+absl::Status ApiTransport::Once(const ApiRequest& request, const CallContext& context,
+                                const HttpResponseSink& sink, absl::Duration max_silence) const {
+  HttpRequest sent = Prepare(request, context);
+  sent.max_silence = max_silence;
   return http_->Exchange(sent, context, sink);
 }
 

@@ -67,6 +67,9 @@ class ApiTransport {
   absl::Status Download(const ApiRequest& request, const CallContext& context,
                         const std::function<absl::Status(absl::string_view)>& sink) const;
 
+  // As it goes over the wire: with credentials and trace headers.
+  HttpRequest Prepare(const ApiRequest& request, const CallContext& context) const;
+
   // One attempt, whatever the answer; its body goes to `sink`.
   absl::Status Once(const ApiRequest& request, const CallContext& context,
                     const HttpResponseSink& sink, absl::Duration max_silence) const;

@@ -13,17 +13,11 @@
 #include "contree-service/api/image_json.h"
 #include "contree-service/api/json_fields.h"
 #include "contree-service/api/proto_time.h"
-#include "contree-service/api/sse_parser.h"
 
 namespace contree {
 namespace {
 
 using json_fields::Json;
-
-// A platform that sends keep-alive comments does so far more often; without them a reconnect costs
-// one request.
-constexpr absl::Duration kMaxStreamSilence = absl::Seconds(90);
-constexpr size_t kMaxErrorBodyBytes = 64 << 10;
 
 std::string ImageName(absl::string_view uuid) { return absl::StrCat("image ", uuid); }
 std::string OperationName(absl::string_view id) { return absl::StrCat("operation ", id); }
@@ -64,11 +58,6 @@ absl::StatusOr<std::string> OperationIdOf(const HttpResponse& response, const st
                                            "look for it in the list of operations"));
   }
   return id;
-}
-
-bool MeansNoEventRoute(int status) {
-  return status == 400 || status == 404 || status == 405 || status == 406 || status == 415 ||
-         status == 501;
 }
 
 }  // namespace
@@ -222,49 +211,6 @@ absl::Status ContreeApi::CancelOperation(absl::string_view id, const CallContext
                               .method = "DELETE",
                               .target = absl::StrCat("/v1/operations/", PercentEncode(id))};
   return transport_->Call(request, context).status();
-}
-
-EventStreamEnd ContreeApi::FollowEvents(
-    absl::string_view id, int64_t last_event_id, const CallContext& context,
-    absl::FunctionRef<absl::Status(const StreamedEvent&)> sink) const {
-  ApiRequest request = {
-      .what = OperationName(id),
-      .target = absl::StrCat("/v1/operations/", PercentEncode(id), "/events?follow=1")};
-  request.headers.emplace_back("Accept", "text/event-stream");
-  if (last_event_id >= 0)
-    request.headers.emplace_back("Last-Event-Id", absl::StrCat(last_event_id));
-  HttpResponse response;
-  SseParser parser;
-  const auto take = [&](const SseFrame& frame) -> absl::Status {
-    const std::optional<StreamedEvent> event = EventFromFrame(frame);
-    if (!event.has_value()) return absl::OkStatus();
-    if (event->failure) return absl::AbortedError("the platform says that its event stream failed");
-    return sink(*event);
-  };
-  EventStreamEnd end;
-  end.status = transport_->Once(request, context,
-                                {.on_head =
-                                     [&](const HttpResponse& head) {
-                                       response = head;
-                                       return absl::OkStatus();
-                                     },
-                                 .on_data =
-                                     [&](absl::string_view bytes) {
-                                       if (response.status < 300) return parser.Feed(bytes, take);
-                                       if (response.body.size() < kMaxErrorBodyBytes) {
-                                         response.body.append(bytes.data(), bytes.size());
-                                       }
-                                       return absl::OkStatus();
-                                     }},
-                                kMaxStreamSilence);
-  if (response.status < 300) return end;
-  end.no_route = MeansNoEventRoute(response.status);
-  end.not_ready = response.status == 410 || response.status == 425;
-  end.status = transport_->ErrorOf(request, response);
-  if (const auto after = response.Header("Retry-After"); after.has_value()) {
-    end.retry_after = ParseRetryAfter(*after, transport_->clock().Now());
-  }
-  return end;
 }
 
 absl::StatusOr<v1::GetIdentityResponse> ContreeApi::WhoAmI(const CallContext& context) const {

@@ -17,12 +17,12 @@
 #include <string>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/http/http_client.h"
+#include "common/http/http_stream_loop.h"
 #include "common/retry/retry_loop.h"
 #include "common/rpc/call_context.h"
 #include "common/time/clock.h"
@@ -64,7 +64,7 @@ struct Subprocess {
 // How one connection to an event stream ended.
 struct EventStreamEnd {
   // OK: the platform closed the stream. Aborted: it says that the stream failed on its side.
-  // Otherwise as HTTP says.
+  // Otherwise as HTTP says, or the sink's own.
   absl::Status status;
   // This platform has no event stream, at least not for this operation.
   bool no_route = false;
@@ -117,11 +117,14 @@ class ContreeApi {
   // Asks for it; the operation ends later. NotFound. FailedPrecondition: it is final already.
   absl::Status CancelOperation(absl::string_view id, const CallContext& context) const;
 
-  // Connects once to the operation's events after `last_event_id` (-1: all) and hands each on until
-  // the stream ends. The sink's error ends it and is returned as the status.
-  EventStreamEnd FollowEvents(absl::string_view id, int64_t last_event_id,
-                              const CallContext& context,
-                              absl::FunctionRef<absl::Status(const StreamedEvent&)> sink) const;
+  // Connects once to the operation's events after `last_event_id` (-1: all). Each event, and at
+  // last the end, is handed on on the thread of `loop`, where nothing may block; an error of
+  // on_event ends the stream with it. A stream on which nothing comes for max_silence counts as
+  // broken. With an error returned nothing was begun: as HttpStreamLoop::Open.
+  absl::StatusOr<HttpStreamLoop::Id> OpenEvents(
+      HttpStreamLoop& loop, absl::string_view id, int64_t last_event_id, absl::Duration max_silence,
+      const CallContext& context, std::function<absl::Status(const StreamedEvent&)> on_event,
+      std::function<void(const EventStreamEnd&)> on_end) const;
 
   // Processes beside the command of a running instance, named by their numbers (spid): the command
   // is 1. Every call may say NotFound, also for a moment after the start of the process.

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/http/http_stream_loop.h"
 #include "common/http/httplib_http_client.h"
 #include "common/testing/status_matchers.h"
 #include "common/time/fake_clock.h"
@@ -251,12 +253,23 @@ TEST_F(ContreeApiTest, ADownloadIsNotTriedAgainOnceItsFirstByteWasHandedOn) {
 
 TEST_F(ContreeApiTest, AnEventStreamSaysHowItEnded) {
   const std::string route = absl::StrCat("GET /v1/operations/", kOperation, "/events");
+  ASSERT_OK_AND_ASSIGN(const auto loop, HttpStreamLoop::Create());
   const auto follow = [&] {
-    return Api().FollowEvents(kOperation, 4, context_,
-                              [](const StreamedEvent&) { return absl::OkStatus(); });
+    absl::Notification ended;
+    EventStreamEnd end;
+    EXPECT_OK(Api().OpenEvents(
+        *loop, kOperation, 4, absl::Seconds(20), context_,
+        [](const StreamedEvent&) { return absl::OkStatus(); },
+        [&](const EventStreamEnd& its_end) {
+          end = its_end;
+          ended.Notify();
+        }));
+    ended.WaitForNotification();
+    return end;
   };
   server_.On(route, [](HttpExchange& exchange) {
     EXPECT_EQ(exchange.Header("Last-Event-Id"), "4");
+    EXPECT_EQ(exchange.Header("Authorization"), "Bearer sesame");
     EXPECT_EQ(exchange.Query("follow"), "1");
     exchange.RespondStream(200, "text/event-stream",
                            [](HttpResponseStream& stream) { stream.Write(": hi\n\n"); });

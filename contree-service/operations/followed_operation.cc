@@ -61,7 +61,7 @@ size_t FollowedOperation::log_bytes() const {
 
 bool FollowedOperation::Join(uint64_t watcher, OnChange on_change, bool only_the_end) {
   absl::MutexLock lock(&mutex_);
-  if (abandoned_ || (ended_ && !end_status_.ok())) return false;
+  if (ended_ ? !end_status_.ok() : abandoned_) return false;
   watchers_[watcher] = {.on_change = std::make_shared<const OnChange>(std::move(on_change)),
                         .only_the_end = only_the_end};
   return true;
@@ -69,7 +69,7 @@ bool FollowedOperation::Join(uint64_t watcher, OnChange on_change, bool only_the
 
 bool FollowedOperation::Keep() {
   absl::MutexLock lock(&mutex_);
-  if (abandoned_ || (ended_ && !end_status_.ok())) return false;
+  if (ended_ ? !end_status_.ok() : abandoned_) return false;
   kept_ = true;
   return true;
 }

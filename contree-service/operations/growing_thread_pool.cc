@@ -12,21 +12,34 @@ namespace contree {
 GrowingThreadPool::~GrowingThreadPool() {
   absl::MutexLock lock(&mutex_);
   ends_ = true;
-  changed_.SignalAll();
-  while (threads_ > 0) changed_.Wait(&mutex_);
+  has_task_.SignalAll();
+  while (threads_ > 0) has_ended_.Wait(&mutex_);
 }
 
 absl::Status GrowingThreadPool::Run(std::function<void()> task) {
   absl::MutexLock lock(&mutex_);
-  if (tasks_.size() < idle_) {
-    tasks_.push_back(std::move(task));
-    changed_.SignalAll();
-    return absl::OkStatus();
+  if (tasks_.size() >= idle_) {
+    if (threads_ >= max_threads_)
+      return absl::ResourceExhaustedError(absl::StrCat("all ", max_threads_, " threads are busy"));
+    if (absl::Status added = AddThread(); !added.ok()) return added;
   }
-  if (threads_ >= max_threads_) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("all ", max_threads_, " threads for following operations are busy"));
+  tasks_.push_back(std::move(task));
+  has_task_.Signal();
+  return absl::OkStatus();
+}
+
+absl::Status GrowingThreadPool::RunOrQueue(std::function<void()> task) {
+  absl::MutexLock lock(&mutex_);
+  if (tasks_.size() >= idle_ && threads_ < max_threads_) {
+    absl::Status added = AddThread();
+    if (!added.ok() && threads_ == 0) return added;
   }
+  tasks_.push_back(std::move(task));
+  has_task_.Signal();
+  return absl::OkStatus();
+}
+
+absl::Status GrowingThreadPool::AddThread() {
   try {
     std::thread([this] { Work(); }).detach();  // the destructor waits by threads_
   } catch (const std::system_error& error) {
@@ -34,28 +47,32 @@ absl::Status GrowingThreadPool::Run(std::function<void()> task) {
                                                      " (", error.what(), "); raise its limit"));
   }
   ++threads_;
-  tasks_.push_back(std::move(task));
+  // It counts as idle from now on, so that the next task gets a thread of its own.
+  ++idle_;
   return absl::OkStatus();
 }
 
 void GrowingThreadPool::Work() {
   absl::MutexLock lock(&mutex_);
   while (true) {
-    ++idle_;
     const absl::Time until = absl::Now() + max_idle_;
     while (tasks_.empty() && !ends_) {
-      if (changed_.WaitWithDeadline(&mutex_, until)) break;
+      if (has_task_.WaitWithDeadline(&mutex_, until)) break;
     }
     --idle_;
     if (tasks_.empty()) break;
-    const std::function<void()> task = std::move(tasks_.front());
-    tasks_.pop_front();
-    mutex_.Unlock();
-    task();
+    {
+      const std::function<void()> task = std::move(tasks_.front());
+      tasks_.pop_front();
+      mutex_.Unlock();
+      task();
+      // Here, not under the lock: what a task holds may do anything when it goes.
+    }
     mutex_.Lock();
+    ++idle_;
   }
   --threads_;
-  changed_.SignalAll();
+  has_ended_.SignalAll();
 }
 
 }  // namespace contree

@@ -2,7 +2,7 @@
 #define CONTREE_SERVICE_OPERATIONS_GROWING_THREAD_POOL_H_
 
 // Threads for work that mostly waits: every task begins at once, on an idle thread or on a new one,
-// up to a bound. None ever waits behind another.
+// up to a bound.
 
 #include <cstddef>
 #include <deque>
@@ -27,15 +27,21 @@ class GrowingThreadPool {
   // ResourceExhausted: max_threads are busy, or the system gives no more.
   absl::Status Run(std::function<void()> task);
 
+  // The same, but where all are busy, the task begins as soon as one is free. ResourceExhausted:
+  // there is no thread at all and the system gives none.
+  absl::Status RunOrQueue(std::function<void()> task);
+
  private:
+  // A new thread. ResourceExhausted: the system gives none.
+  absl::Status AddThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Work();
 
   const size_t max_threads_;
   const absl::Duration max_idle_;
   absl::Mutex mutex_;
-  absl::CondVar changed_;
-  std::deque<std::function<void()>> tasks_
-      ABSL_GUARDED_BY(mutex_);  // never more than there are idle threads
+  absl::CondVar has_task_;
+  absl::CondVar has_ended_;
+  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   size_t threads_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;
   bool ends_ ABSL_GUARDED_BY(mutex_) = false;

@@ -36,6 +36,19 @@ TEST(GrowingThreadPoolTest, RefusesWhatIsBeyondItsBound) {
   go.Notify();
 }
 
+TEST(GrowingThreadPoolTest, WhatIsQueuedRunsWhenAThreadIsFree) {
+  absl::Notification go;
+  std::atomic<int> ran = 0;
+  {
+    GrowingThreadPool pool(2);
+    for (int i = 0; i < 2; ++i) ASSERT_OK(pool.Run([&] { go.WaitForNotification(); }));
+    for (int i = 0; i < 100; ++i) ASSERT_OK(pool.RunOrQueue([&] { ++ran; }));
+    EXPECT_EQ(ran, 0);
+    go.Notify();
+  }
+  EXPECT_EQ(ran, 100);
+}
+
 TEST(GrowingThreadPoolTest, UsesAnIdleThreadAgain) {
   GrowingThreadPool pool(1, absl::Hours(1));
   for (int i = 0; i < 20; ++i) {

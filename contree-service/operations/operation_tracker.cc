@@ -21,14 +21,23 @@ FollowedOperation::Step OperationWatch::Next() {
 }
 
 OperationTracker::OperationTracker(const OperationTrackerOptions& options, ApiDirectory* apis,
-                                   ContreeStore* store, Clock* clock)
+                                   ContreeStore* store, HttpStreamLoop* streams, Clock* clock)
     : options_(options),
-      apis_(apis),
-      store_(store),
-      clock_(clock),
-      threads_(options.max_followed) {}
+      threads_(options.max_threads),
+      parts_({.apis = apis,
+              .store = store,
+              .clock = clock,
+              .timers = &timers_,
+              .streams = streams,
+              .threads = &threads_,
+              .on_final = options.on_final}) {}
 
-OperationTracker::~OperationTracker() { Stop(); }
+OperationTracker::~OperationTracker() {
+  Stop();
+  absl::MutexLock lock(&live_mutex_);
+  const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(live_mutex_) { return live_ == 0; };
+  live_mutex_.Await(absl::Condition(&none));
+}
 
 void OperationTracker::Stop() {
   std::vector<std::shared_ptr<FollowedOperation>> followed;
@@ -52,23 +61,33 @@ absl::StatusOr<std::shared_ptr<FollowedOperation>> OperationTracker::FindOrFollo
   if (stopped_)
     return absl::UnavailableError(
         absl::StrCat("operation ", key.second, ": contree-service is stopping"));
-  std::shared_ptr<FollowedOperation>& known = operations_[key];
-  if (known != nullptr && join(*known)) return known;
+  const auto known = operations_.find(key);
+  if (known != operations_.end() && join(*known->second)) return known->second;
+  if (operations_.size() >= options_.max_followed + ended_.size()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "operation ", key.second, ": ", options_.max_followed, " operations are followed already"));
+  }
   // Unknown, or its follower is on its way out: that one takes only itself out of the map.
   auto operation =
       std::make_shared<FollowedOperation>(key.first, key.second, options_.max_log_bytes);
   join(*operation);
-  const absl::Status started = threads_.Run([this, key, operation] {
-    OperationFollower follower(options_.follow, apis_, store_, clock_, &timers_, operation.get(),
-                               options_.on_final, [&] { OnEnded(key, operation); });
-    follower.Run();
+  {
+    absl::MutexLock live_lock(&live_mutex_);
+    ++live_;
+  }
+  // Counts the follower until it is gone.
+  const std::shared_ptr<void> alive(nullptr, [this](void*) {
+    absl::MutexLock live_lock(&live_mutex_);
+    --live_;
   });
-  if (!started.ok()) {
-    if (known == nullptr) operations_.erase(key);
+  const auto follower = std::make_shared<OperationFollower>(
+      options_.follow, parts_, operation,
+      [this, key, operation, alive] { OnEnded(key, operation); });
+  if (const absl::Status started = follower->Start(); !started.ok()) {
     return absl::Status(started.code(),
                         absl::StrCat("operation ", key.second, ": ", started.message()));
   }
-  known = operation;
+  operations_[key] = operation;
   return operation;
 }
 

@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "common/http/http_stream_loop.h"
 #include "common/rpc/call_context.h"
 #include "common/time/clock.h"
 #include "common/time/timer_queue.h"
@@ -57,6 +58,8 @@ class OperationWatch {
 
 struct OperationTrackerOptions {
   size_t max_followed = 4096;
+  // For requests to the platform about followed operations; what waits for an event has none.
+  size_t max_threads = 128;
   // Output beyond it is dropped from the oldest on; late watchers get it with the final record.
   size_t max_log_bytes = 256 << 10;
   // Operations that have ended stay for watchers who come late, up to so many and so many bytes in
@@ -73,7 +76,7 @@ class OperationTracker {
  public:
   // All must outlive it.
   OperationTracker(const OperationTrackerOptions& options, ApiDirectory* apis, ContreeStore* store,
-                   Clock* clock);
+                   HttpStreamLoop* streams, Clock* clock);
   ~OperationTracker();  // stops; every OperationWatch must be gone
 
   // Follows the operation to its end, whoever watches. ResourceExhausted: too many are followed.
@@ -107,10 +110,13 @@ class OperationTracker {
   void OnEnded(const Key& key, const std::shared_ptr<FollowedOperation>& operation);
 
   const OperationTrackerOptions options_;
-  ApiDirectory* const apis_;
-  ContreeStore* const store_;
-  Clock* const clock_;
   TimerQueue timers_;
+  GrowingThreadPool threads_;
+  const FollowerParts parts_;
+
+  // A follower may be about to go when its operation has ended long ago.
+  absl::Mutex live_mutex_;
+  size_t live_ ABSL_GUARDED_BY(live_mutex_) = 0;
 
   mutable absl::Mutex mutex_;
   uint64_t next_watcher_ ABSL_GUARDED_BY(mutex_) = 1;
@@ -124,8 +130,6 @@ class OperationTracker {
   };
   std::deque<Ended> ended_ ABSL_GUARDED_BY(mutex_);  // the oldest first
   size_t ended_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-
-  GrowingThreadPool threads_;  // last: its threads use all of the above
 };
 
 }  // namespace contree
