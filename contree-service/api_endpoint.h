@@ -10,6 +10,9 @@
 
 namespace contree {
 
+// The platform of the backend that contree-mcp starts on this machine.
+inline constexpr char kEmbeddedPlatform[] = "local";
+
 struct ApiEndpoint {
   std::string base_url;  // "https://api.contree.dev" or with a path prefix; "/v1/..." is appended
   std::string token;     // sent as Bearer; empty: no Authorization header. Never logged

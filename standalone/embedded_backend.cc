@@ -201,7 +201,7 @@ absl::StatusOr<EmbeddedBackend::Joined> EmbeddedBackend::Join() {
                              .token = greeting["token"].get<std::string>(),
                              .project = "",
                              // The port changes from start to start, the images stay.
-                             .platform = "local"},
+                             .platform = kEmbeddedPlatform},
                 .lifeline = std::move(connection)};
 }
 

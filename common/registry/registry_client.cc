@@ -202,24 +202,7 @@ absl::Status RegistryClient::Exchange(const Target& target, const HttpHeaders& h
       return ErrorOf(target.registry, what, anonymous, *refusal);
     }
 
-    Demand next;
-    for (const std::string& header : refusal->challenges) {
-      for (const Challenge& challenge : ParseChallenges(header)) {
-        const auto parameter = [&challenge](const char* name) {
-          const auto found = challenge.parameters.find(name);
-          return found == challenge.parameters.end() ? std::string() : found->second;
-        };
-        if (challenge.scheme == "bearer" && !parameter("realm").empty()) {
-          next = {.scheme = Scheme::kBearer,
-                  .realm = parameter("realm"),
-                  .service = parameter("service"),
-                  .scopes = absl::StrSplit(parameter("scope"), ' ', absl::SkipEmpty()),
-                  .is_insufficient_scope = parameter("error") == "insufficient_scope"};
-        } else if (challenge.scheme == "basic" && next.scheme == Scheme::kUnknown) {
-          next.scheme = Scheme::kBasic;
-        }
-      }
-    }
+    Demand next = DemandOf(refusal->challenges);
     if (next.scheme == Scheme::kUnknown) {
       return absl::FailedPreconditionError(
           absl::StrCat(what, ": ", target.registry,
@@ -238,6 +221,62 @@ absl::Status RegistryClient::Exchange(const Target& target, const HttpHeaders& h
     Remember(target.registry, next);
     demand = std::move(next);
   }
+}
+
+RegistryClient::Demand RegistryClient::DemandOf(const std::vector<std::string>& challenges) {
+  Demand next;
+  for (const std::string& header : challenges) {
+    for (const Challenge& challenge : ParseChallenges(header)) {
+      const auto parameter = [&challenge](const char* name) {
+        const auto found = challenge.parameters.find(name);
+        return found == challenge.parameters.end() ? std::string() : found->second;
+      };
+      if (challenge.scheme == "bearer" && !parameter("realm").empty()) {
+        next = {.scheme = Scheme::kBearer,
+                .realm = parameter("realm"),
+                .service = parameter("service"),
+                .scopes = absl::StrSplit(parameter("scope"), ' ', absl::SkipEmpty()),
+                .is_insufficient_scope = parameter("error") == "insufficient_scope"};
+      } else if (challenge.scheme == "basic" && next.scheme == Scheme::kUnknown) {
+        next.scheme = Scheme::kBasic;
+      }
+    }
+  }
+  return next;
+}
+
+absl::StatusOr<RegistryClient::Demand> RegistryClient::Probe(const std::string& registry,
+                                                             const CallContext& context) {
+  ASSIGN_OR_RETURN(const std::string base, transport_->BaseUrl(registry, context));
+  const HttpRequest request = {.max_silence = kMaxSilence};
+  std::optional<Refusal> refusal;
+  RETURN_IF_ERROR(RunWithRetries(kRetryPolicy, *clock_, context, [&]() -> Attempt {
+    absl::StatusOr<std::optional<Refusal>> result =
+        SendOnce(*transport_, registry, absl::StrCat(base, "/v2/"), request, context, {});
+    if (!result.ok()) {
+      return {.status = result.status(), .may_retry = NothingWasSent(result.status())};
+    }
+    refusal = *std::move(result);
+    if (!refusal.has_value() || (refusal->status != 429 && refusal->status < 500)) {
+      return {.status = absl::OkStatus()};
+    }
+    return {.status = ErrorOf(registry, absl::StrCat("asking ", registry), true, *refusal),
+            .may_retry = true,
+            .retry_after = ParseRetryAfter(refusal->retry_after, clock_->Now())};
+  }));
+  Demand demand = {.scheme = Scheme::kNone};
+  if (refusal.has_value()) {
+    if (refusal->status != 401) {
+      return ErrorOf(registry, absl::StrCat("asking ", registry), true, *refusal);
+    }
+    demand = DemandOf(refusal->challenges);
+    if (demand.scheme == Scheme::kUnknown) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the registry ", registry, " wants an authentication that is neither Basic nor Bearer"));
+    }
+  }
+  Remember(registry, demand);
+  return demand;
 }
 
 absl::StatusOr<SecretString> RegistryClient::Authorization(const Target& target,
@@ -306,18 +345,14 @@ absl::Status RegistryClient::FollowRedirects(const Target& target, std::string u
 absl::StatusOr<std::string> RegistryClient::Validate(const std::string& registry,
                                                      const RegistryCredentials& credentials,
                                                      const CallContext& context) {
-  // As if nothing was known: the registry may have changed its mind, and its answer is pinned.
-  Remember(registry, {});
   const Target target = {.registry = registry, .target = "/v2/", .scopes = {}};
-  const absl::Status open = Exchange(target, {}, {}, context, {});
-  Demand demand = LastDemand(registry);
-  if (open.ok() && demand.scheme == Scheme::kNone) {
+  ASSIGN_OR_RETURN(Demand demand, Probe(registry, context));
+  if (demand.scheme == Scheme::kNone) {
     return absl::FailedPreconditionError(
         absl::StrCat("the registry ", registry,
                      " asks nobody for credentials, so these could not be tried; nothing was "
                      "stored. import_image works without"));
   }
-  if (demand.scheme == Scheme::kUnknown || demand.scheme == Scheme::kNone) return open;
   RegistryAccess access = {.credentials = credentials, .credential_version = ""};
   if (demand.scheme == Scheme::kBearer && access.credentials.realm.empty()) {
     access.credentials.realm = demand.realm;
@@ -356,11 +391,7 @@ absl::Status RegistryClient::AuthorizePull(const ImageReference& reference,
                    .scopes = {absl::StrCat("repository:", reference.repository, ":pull")}};
   Demand demand = LastDemand(reference.registry);
   if (demand.scheme == Scheme::kUnknown) {
-    // What it asks of nobody in particular; its refusal is what is to be known.
-    const absl::Status asked =
-        Exchange({.registry = reference.registry, .target = "/v2/"}, {}, {}, context, {});
-    demand = LastDemand(reference.registry);
-    if (demand.scheme == Scheme::kUnknown) return asked;
+    ASSIGN_OR_RETURN(demand, Probe(reference.registry, context));
   }
   demand.scopes = target.scopes;
   return Authorization(target, demand, access, context).status();

@@ -88,6 +88,10 @@ class RegistryClient {
   absl::StatusOr<SecretString> Authorization(const Target& target, const Demand& demand,
                                              const RegistryAccess& access,
                                              const CallContext& context);
+  // Reads the challenges of a 401; kUnknown: none that we can meet.
+  static Demand DemandOf(const std::vector<std::string>& challenges);
+  // Asks the registry, without credentials, what it wants, and remembers it.
+  absl::StatusOr<Demand> Probe(const std::string& registry, const CallContext& context);
   Demand LastDemand(const std::string& registry) const;
   void Remember(const std::string& registry, const Demand& demand);
 

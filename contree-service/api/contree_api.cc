@@ -162,10 +162,12 @@ absl::StatusOr<std::string> ContreeApi::StartInstance(const v1::RunInstanceReque
 
 absl::StatusOr<std::string> ContreeApi::StartImport(const v1::ImportImageRequest& request,
                                                     const CallContext& context) const {
-  const ApiRequest sent = {.what = absl::StrCat("importing ", request.registry_url()),
-                           .method = "POST",
-                           .target = "/v1/images/import",
-                           .json_body = ImportBody(request)};
+  // The realm is an addition that only our own backend knows.
+  const ApiRequest sent = {
+      .what = absl::StrCat("importing ", request.registry_url()),
+      .method = "POST",
+      .target = "/v1/images/import",
+      .json_body = ImportBody(request, /*with_realm=*/platform() == kEmbeddedPlatform)};
   ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(sent, context));
   return OperationIdOf(response, sent.what);
 }

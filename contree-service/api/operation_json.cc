@@ -254,7 +254,7 @@ std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_vie
   return json_fields::Dump(body);
 }
 
-std::string ImportBody(const v1::ImportImageRequest& request) {
+std::string ImportBody(const v1::ImportImageRequest& request, bool with_realm) {
   Json body = {{"registry", {{"url", request.registry_url()}}}};
   const absl::Duration timeout =
       request.has_timeout() ? GetDuration(request.timeout()) : kDefaultImportTimeout;
@@ -263,6 +263,9 @@ std::string ImportBody(const v1::ImportImageRequest& request) {
   if (request.has_credentials()) {
     body["registry"]["credentials"] = {{"username", request.credentials().username()},
                                        {"password", request.credentials().password()}};
+    if (with_realm && !request.credentials().realm().empty()) {
+      body["registry"]["credentials"]["realm"] = request.credentials().realm();
+    }
   }
   return json_fields::Dump(body);
 }

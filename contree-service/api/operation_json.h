@@ -45,7 +45,7 @@ std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_vie
 nlohmann::json StreamJson(absl::string_view bytes);
 
 // The body of POST /images/import.
-std::string ImportBody(const v1::ImportImageRequest& request);
+std::string ImportBody(const v1::ImportImageRequest& request, bool with_realm);
 
 // The API's words; "" for UNSPECIFIED.
 absl::string_view StateName(v1::OperationState state);
