@@ -28,7 +28,7 @@ absl::StatusOr<v1::ListImagesResponse> ImageHandlers::ListImages(
 
 absl::StatusOr<v1::GetImageResponse> ImageHandlers::GetImage(const v1::GetImageRequest& request,
                                                              const CallContext& context) {
-  RETURN_IF_ERROR(ParseImageReference(request.image()).status());
+  RETURN_IF_ERROR(ParseImageArgument(request.image()).status());
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   v1::GetImageResponse response;
@@ -38,7 +38,7 @@ absl::StatusOr<v1::GetImageResponse> ImageHandlers::GetImage(const v1::GetImageR
 
 absl::StatusOr<v1::SetTagResponse> ImageHandlers::SetTag(const v1::SetTagRequest& request,
                                                          const CallContext& context) {
-  ASSIGN_OR_RETURN(const ImageReference image, ParseImageReference(request.image()));
+  ASSIGN_OR_RETURN(const ImageArgument image, ParseImageArgument(request.image()));
   if (!request.tag().empty()) RETURN_IF_ERROR(CheckTag(request.tag()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, resolver_->ResolveNow(api, request.image(), context));

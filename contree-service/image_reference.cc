@@ -17,7 +17,7 @@ bool IsSeparator(char c) { return c == ':' || c == '/' || c == '.'; }
 
 }  // namespace
 
-absl::StatusOr<ImageReference> ParseImageReference(absl::string_view text) {
+absl::StatusOr<ImageArgument> ParseImageArgument(absl::string_view text) {
   absl::string_view name = absl::StripAsciiWhitespace(text);
   const bool is_tag = absl::ConsumePrefix(&name, "tag:");
   if (name.empty()) {
@@ -25,7 +25,7 @@ absl::StatusOr<ImageReference> ParseImageReference(absl::string_view text) {
         "image is empty: give a UUID, tag:NAME or NAME (list_images shows what there is)");
   }
   if (!is_tag && IsUuid(absl::AsciiStrToLower(name))) {
-    return ImageReference{.uuid = absl::AsciiStrToLower(name), .tag = ""};
+    return ImageArgument{.uuid = absl::AsciiStrToLower(name), .tag = ""};
   }
   // Which names a platform takes is its own affair; only what cannot be one is refused here.
   const bool printable =
@@ -36,7 +36,7 @@ absl::StatusOr<ImageReference> ParseImageReference(absl::string_view text) {
                      "\" is neither a UUID nor a tag: a tag has at most 256 characters of a-z 0-9 "
                      "_ - with : / . between"));
   }
-  return ImageReference{.uuid = "", .tag = std::string(name)};
+  return ImageArgument{.uuid = "", .tag = std::string(name)};
 }
 
 absl::Status CheckTag(absl::string_view tag) {

@@ -12,7 +12,7 @@
 namespace contree {
 
 // Exactly one of the two is set.
-struct ImageReference {
+struct ImageArgument {
   std::string uuid;  // canonical
   std::string tag;
 
@@ -21,7 +21,7 @@ struct ImageReference {
 };
 
 // InvalidArgument: it is empty, too long, or has characters that no tag has.
-absl::StatusOr<ImageReference> ParseImageReference(absl::string_view text);
+absl::StatusOr<ImageArgument> ParseImageArgument(absl::string_view text);
 
 // Whether `tag` may be put on an image: at most 256 of a-z 0-9 _ - with : / . between.
 // InvalidArgument: no.

@@ -33,7 +33,7 @@ absl::StatusOr<std::string> ImageResolver::Ask(const ContreeApi& api, absl::stri
 absl::StatusOr<std::string> ImageResolver::Resolve(const ContreeApi& api,
                                                    absl::string_view reference,
                                                    const CallContext& context) {
-  ASSIGN_OR_RETURN(ImageReference image, ParseImageReference(reference));
+  ASSIGN_OR_RETURN(ImageArgument image, ParseImageArgument(reference));
   if (!image.uuid.empty()) return std::move(image.uuid);
   const std::string key = ScopeKey(api.base_url(), context.tenant);
   // From before the question: what moves while the answer travels makes it old.
@@ -60,7 +60,7 @@ absl::StatusOr<std::string> ImageResolver::Resolve(const ContreeApi& api,
 absl::StatusOr<std::string> ImageResolver::ResolveNow(const ContreeApi& api,
                                                       absl::string_view reference,
                                                       const CallContext& context) {
-  ASSIGN_OR_RETURN(ImageReference image, ParseImageReference(reference));
+  ASSIGN_OR_RETURN(ImageArgument image, ParseImageArgument(reference));
   if (!image.uuid.empty()) return std::move(image.uuid);
   return Ask(api, image.tag, context);
 }

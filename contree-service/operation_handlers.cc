@@ -29,7 +29,7 @@ StoreScope ScopeOf(const ContreeApi& api, const CallContext& context) {
 absl::StatusOr<v1::RunInstanceResponse> OperationHandlers::RunInstance(
     const v1::RunInstanceRequest& request, const CallContext& context) {
   RETURN_IF_ERROR(CheckRunInstance(request));
-  ASSIGN_OR_RETURN(const ImageReference image, ParseImageReference(request.image()));
+  ASSIGN_OR_RETURN(const ImageArgument image, ParseImageArgument(request.image()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   v1::RunInstanceResponse response;
   // The platform resolves the tag itself: one exchange less, and no moment in which the tag can
