@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/testing/one_answer_server.h"
 #include "contree-service/store/contree_store.h"
 #include "contree-service/testing/service_test.h"
 
@@ -104,6 +105,20 @@ TEST_F(ContentTest, LargeFilesAreNotRemembered) {
     EXPECT_EQ(data, content);
   }
   EXPECT_EQ(api_.Count(download_), 2);
+}
+
+TEST_F(ContentTest, AFileThatIsCutOffIsAnErrorAndNotRemembered) {
+  OneAnswerServer half("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+                       OneAnswerServer::End::kReset);
+  endpoint_.SetUrl(half.url());
+  std::string data;
+  EXPECT_THAT(Read("/a", &data), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("/a")));
+  endpoint_.SetUrl(api_.url());
+  api_.On(download_, [](HttpExchange& exchange) {
+    exchange.Respond(200, "application/octet-stream", "all of it");
+  });
+  ASSERT_OK(Read("/a", &data));
+  EXPECT_EQ(data, "all of it");
 }
 
 TEST_F(ContentTest, AnArchiveIsStreamedInPieces) {

@@ -25,18 +25,13 @@ namespace {
 class AssembledContreeService final : public ContreeService {
  public:
   AssembledContreeService(std::unique_ptr<ContreeStore> store,
-                          std::unique_ptr<HttpStreamLoop> streams, ApiEndpointSource* endpoints)
+                          std::unique_ptr<HttpStreamLoop> streams,
+                          const OperationTrackerOptions& tracking, ApiEndpointSource* endpoints)
       : store_(std::move(store)),
         streams_(std::move(streams)),
         apis_(endpoints, &clock_),
         resolver_(&clock_),
-        tracker_({.on_final =
-                      [this](const FinishedOperation& finished) {
-                        // The image's tag was set with the end of its import.
-                        if (finished.operation.kind() == v1::OPERATION_KIND_IMAGE_IMPORT)
-                          resolver_.Forget(finished.base_url, finished.tenant);
-                      }},
-                 &apis_, store_.get(), streams_.get(), &clock_),
+        tracker_(WithFinalRecordsTold(tracking), &apis_, store_.get(), streams_.get(), &clock_),
         images_(&apis_, &resolver_),
         files_(&apis_, &resolver_),
         operations_(&apis_, &resolver_, store_.get(), &tracker_, &clock_),
@@ -52,6 +47,15 @@ class AssembledContreeService final : public ContreeService {
   }
 
  private:
+  OperationTrackerOptions WithFinalRecordsTold(OperationTrackerOptions options) {
+    options.on_final = [this](const FinishedOperation& finished) {
+      // The image's tag was set with the end of its import.
+      if (finished.operation.kind() == v1::OPERATION_KIND_IMAGE_IMPORT)
+        resolver_.Forget(finished.base_url, finished.tenant);
+    };
+    return options;
+  }
+
   RealClock clock_;
   const std::unique_ptr<ContreeStore> store_;
   const std::unique_ptr<HttpStreamLoop> streams_;
@@ -76,7 +80,10 @@ absl::StatusOr<std::unique_ptr<ContreeService>> ContreeService::Create(
   ASSIGN_OR_RETURN(auto store,
                    ContreeStore::Open(absl::StrCat(directory, "/contree.db"), clock.Now()));
   ASSIGN_OR_RETURN(auto streams, HttpStreamLoop::Create());
-  return std::make_unique<AssembledContreeService>(std::move(store), std::move(streams), endpoints);
+  OperationTrackerOptions tracking;
+  tracking.follow.max_silence = options.max_stream_silence;
+  return std::make_unique<AssembledContreeService>(std::move(store), std::move(streams), tracking,
+                                                   endpoints);
 }
 
 }  // namespace contree

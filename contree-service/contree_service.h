@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "contree-service/api_endpoint.h"
 
 namespace contree {
@@ -18,6 +19,8 @@ namespace contree {
 struct ContreeServiceOptions {
   // Where the store lies (contree.db), made 0700 if missing.
   std::string state_dir;
+  // A stream of events on which nothing comes for so long is connected anew.
+  absl::Duration max_stream_silence = absl::Seconds(90);
 };
 
 class ContreeService {

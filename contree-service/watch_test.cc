@@ -287,6 +287,66 @@ TEST_F(ContreeServiceTest, AStreamThatRepeatsSkipsAndGarblesLosesNothing) {
   EXPECT_EQ(feed.connections(), 1);
 }
 
+TEST_F(ContreeServiceTest, AStreamThatStallsIsResumed) {
+  max_stream_silence_ = absl::Milliseconds(200);
+  Restart();
+  EventFeed& feed = api_.Feed(kOperation);
+  api_.SetOperation(kOperation, "EXECUTING");
+  Watcher watcher(*stub_, kOperation);
+  feed.Send(0, "init", "{}", 0);
+  feed.Send(1, "stdout", R"({"value":"a","encoding":"ascii"})");
+  EXPECT_EQ(watcher.Next(), "EXECUTING");
+  EXPECT_EQ(watcher.Next(), "output a");
+  // Not closed, just silent: nobody may wait for it for ever.
+  feed.Stall();
+  feed.Send(2, "stdout", R"({"value":"b","encoding":"ascii"})");
+  EXPECT_EQ(watcher.Next(), "output b");
+  EXPECT_EQ(feed.last_event_ids()[0], "");
+  EXPECT_EQ(feed.last_event_ids()[1], "1");
+  api_.SetOperation(kOperation, "SUCCESS", "ab");
+  feed.Send(3, "completion", "{}", 0);
+  EXPECT_EQ(watcher.Next(), "completed ab");
+}
+
+TEST_F(ContreeServiceTest, AnUnknownStateIsNoEnd) {
+  api_.SetOperation(kOperation, "HIBERNATING");
+  api_.On(absl::StrCat("GET /v1/operations/", kOperation, "/events"), 404, "{}");
+  Watcher watcher(*stub_, kOperation);
+  const std::string record = absl::StrCat("GET /v1/operations/", kOperation);
+  api_.AwaitCount(record, 3);
+  EXPECT_EQ(GetOperation(kOperation)->state(), v1::OPERATION_STATE_UNSPECIFIED);
+  api_.SetOperation(kOperation, "EXECUTING");
+  EXPECT_EQ(watcher.Next(), "EXECUTING");
+  api_.SetOperation(kOperation, "SUCCESS", "woke up");
+  EXPECT_THAT(watcher.Rest(), ElementsAre("completed woke up"));
+}
+
+TEST_F(ContreeServiceTest, EventsThatRedirectElsewhereAreLeftAndThePlatformIsPolled) {
+  ScriptedApi elsewhere;
+  elsewhere.On("GET /steal", 200, "{}");
+  api_.SetOperation(kOperation, "EXECUTING");
+  api_.On(absl::StrCat("GET /v1/operations/", kOperation, "/events"), [&](HttpExchange& exchange) {
+    exchange.SetHeader("Location", elsewhere.url() + "/steal");
+    exchange.Respond(307);
+  });
+  Watcher watcher(*stub_, kOperation);
+  EXPECT_EQ(watcher.Next(), "EXECUTING");
+  api_.SetOperation(kOperation, "SUCCESS", "polled");
+  EXPECT_THAT(watcher.Rest(), ElementsAre("completed polled"));
+  EXPECT_EQ(elsewhere.Count("GET /steal"), 0);
+}
+
+TEST_F(ContreeServiceTest, AnEventBeyondAnyBoundIsNotHeld) {
+  EventFeed& feed = api_.Feed(kOperation);
+  api_.SetOperation(kOperation, "EXECUTING");
+  Watcher watcher(*stub_, kOperation);
+  feed.SendRaw("id: 1\ndata: " + std::string(6 << 20, 'x'));
+  feed.AwaitConnections(2);
+  api_.SetOperation(kOperation, "SUCCESS", "whole");
+  feed.Send(2, "completion", "{}", 0);
+  EXPECT_EQ(watcher.Rest().back(), "completed whole");
+}
+
 TEST_F(ContreeServiceTest, ManyOperationsAreFollowedAtOnce) {
   constexpr int kOperations = 300;
   v1::WatchOperationsRequest request;

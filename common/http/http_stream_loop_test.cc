@@ -1,11 +1,9 @@
 #include "common/http/http_stream_loop.h"
 
 #include <httplib.h>
-#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <sys/socket.h>
 
 #include <cstdio>
 #include <memory>
@@ -18,9 +16,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
-#include "common/files/unique_fd.h"
 #include "common/http/gzip_encoder.h"
 #include "common/http/http_server.h"
+#include "common/testing/one_answer_server.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 
@@ -248,47 +246,13 @@ TEST_F(HttpStreamLoopTest, RedirectsAreNotFollowedAndErrorsComeWhole) {
   EXPECT_EQ(record.body(), "there");
 }
 
-// A server that answers one connection with fixed bytes and closes it.
-class OneAnswer {
- public:
-  explicit OneAnswer(std::string answer)
-      : listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(listener_.get(), 8), 0);
-    EXPECT_EQ(getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-    url_ = absl::StrCat("http://127.0.0.1:", ntohs(address.sin_port));
-    thread_ = std::thread([this, answer] {
-      const UniqueFd connection(accept(listener_.get(), nullptr, nullptr));
-      char byte = 0;
-      while (request_.find("\r\n\r\n") == std::string::npos &&
-             read(connection.get(), &byte, 1) == 1)
-        request_.push_back(byte);
-      send(connection.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
-    });
-  }
-  ~OneAnswer() { thread_.join(); }
-  const std::string& url() const { return url_; }
-  // Once the answer has come.
-  const std::string& request() const { return request_; }
-
- private:
-  UniqueFd listener_;
-  std::string url_;
-  std::string request_;
-  std::thread thread_;
-};
-
 TEST_F(HttpStreamLoopTest, GzipIsNotAskedForButUnderstood) {
-  const OneAnswer server("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" +
+  OneAnswerServer server("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" +
                          GzipEncoder().Finish("small"));
   Record record;
   EXPECT_OK(Get(*loop_, server.url(), &record));
   EXPECT_EQ(record.body(), "small");
-  EXPECT_THAT(server.request(), HasSubstr("\r\nAccept-Encoding: identity\r\n"));
+  EXPECT_THAT(server.last_request(), HasSubstr("\r\nAccept-Encoding: identity\r\n"));
 }
 
 TEST_F(HttpStreamLoopTest, SaysHowAConnectionBroke) {
@@ -302,14 +266,14 @@ TEST_F(HttpStreamLoopTest, SaysHowAConnectionBroke) {
               StatusIs(absl::StatusCode::kUnavailable,
                        AllOf(HasSubstr(gone), HasSubstr("cannot connect"))));
   {
-    const OneAnswer server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    OneAnswerServer server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
     Record half;
     EXPECT_THAT(Get(*loop_, server.url(), &half),
                 StatusIs(absl::StatusCode::kUnavailable, HasSubstr("before the answer was")));
     EXPECT_EQ(half.body(), "half");
   }
   {
-    const OneAnswer server("220 mail.example.org ESMTP\r\n");
+    OneAnswerServer server("220 mail.example.org ESMTP\r\n");
     Record mail;
     EXPECT_THAT(Get(*loop_, server.url(), &mail),
                 StatusIs(absl::StatusCode::kDataLoss, HasSubstr("HTTP")));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -14,8 +15,10 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/http/gzip_encoder.h"
 #include "common/http/http_stream_loop.h"
 #include "common/http/httplib_http_client.h"
+#include "common/testing/one_answer_server.h"
 #include "common/testing/status_matchers.h"
 #include "common/time/fake_clock.h"
 #include "contree-service/testing/scripted_api.h"
@@ -103,6 +106,26 @@ TEST_F(ContreeApiTest, PausesGrowAndRetryAfterReplacesThem) {
   EXPECT_OK(GetImage());
   EXPECT_GT(clock_.sleeps().back(), absl::Seconds(8));
   EXPECT_LE(clock_.sleeps().back(), absl::Seconds(9));
+}
+
+TEST_F(ContreeApiTest, TooEarlyAndTooManyAreObeyedInEveryForm) {
+  for (const int status : {425, 429}) {
+    for (const auto& [value, least, most] :
+         std::vector<std::tuple<std::string, absl::Duration, absl::Duration>>{
+             {"2", absl::Seconds(2), absl::Seconds(2)},
+             {"0.25", absl::Milliseconds(250), absl::Milliseconds(250)},
+             {absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", clock_.Now() + absl::Seconds(100),
+                               absl::UTCTimeZone()),
+              absl::Seconds(50), absl::Seconds(100)},
+             {"soon", absl::Milliseconds(100), absl::Milliseconds(100)}}) {
+      Script(get_image_, {status, 200}, value);
+      EXPECT_OK(GetImage()) << status << " " << value;
+      EXPECT_GE(clock_.sleeps().back(), least) << status << " " << value;
+      EXPECT_LE(clock_.sleeps().back(), most) << status << " " << value;
+      Script("POST /v1/instances", {status, 201}, value);
+      EXPECT_OK(StartInstance()) << status << " " << value;
+    }
+  }
 }
 
 TEST_F(ContreeApiTest, GivesUpAfterItsAttemptsAndSaysSo) {
@@ -205,6 +228,77 @@ TEST_F(ContreeApiTest, AnAnswerWithoutBoundIsCutOff) {
                                    AllOf(HasSubstr(kImage), HasSubstr("larger than"))));
 }
 
+// A quarter of a gigabyte in a megabyte or so.
+std::string GzipBomb() {
+  GzipEncoder encoder;
+  const std::string blanks(1 << 20, ' ');
+  std::string bomb;
+  for (int i = 0; i < 256; ++i) bomb += encoder.Encode(blanks);
+  return bomb + encoder.Finish("");
+}
+
+TEST_F(ContreeApiTest, AGzipBombIsCutOff) {
+  const std::string bomb = GzipBomb();
+  EXPECT_LT(bomb.size(), size_t{4} << 20);
+  server_.On(get_image_, [&](HttpExchange& exchange) {
+    exchange.SetHeader("Content-Encoding", "gzip");
+    exchange.Respond(200, "application/json", bomb);
+  });
+  EXPECT_THAT(GetImage(), StatusIs(absl::StatusCode::kResourceExhausted,
+                                   AllOf(HasSubstr(kImage), HasSubstr("larger than"))));
+  // As an error's body it says nothing more than its beginning.
+  server_.On(get_image_, [&](HttpExchange& exchange) {
+    exchange.SetHeader("Content-Encoding", "gzip");
+    exchange.Respond(400, "application/json", bomb);
+  });
+  EXPECT_THAT(GetImage(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(kImage)));
+}
+
+TEST_F(ContreeApiTest, AGzipBombInADownloadComesInPiecesAndItsReaderMayLeave) {
+  const std::string bomb = GzipBomb();
+  server_.On(absl::StrCat("GET /v1/inspect/", kImage, "/download"), [&](HttpExchange& exchange) {
+    exchange.SetHeader("Content-Encoding", "gzip");
+    exchange.Respond(200, "application/octet-stream", bomb);
+  });
+  size_t largest = 0;
+  size_t all = 0;
+  EXPECT_THAT(Api().DownloadFile(kImage, "/x", context_,
+                                 [&](absl::string_view bytes) {
+                                   largest = std::max(largest, bytes.size());
+                                   all += bytes.size();
+                                   return all > size_t{10} << 20
+                                              ? absl::AbortedError("the reader has enough")
+                                              : absl::OkStatus();
+                                 }),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("has enough")));
+  EXPECT_LE(largest, size_t{1} << 20);
+  EXPECT_LE(all, size_t{11} << 20);
+}
+
+TEST_F(ContreeApiTest, AResetInTheMiddleOfABodyIsTriedAgainWhereNothingWasHandedOn) {
+  OneAnswerServer server("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"uuid\":",
+                         OneAnswerServer::End::kReset);
+  EXPECT_THAT(
+      Api(server.url()).GetImage(kImage, context_),
+      StatusIs(absl::StatusCode::kUnavailable, AllOf(HasSubstr(kImage), HasSubstr("5 attempts"))));
+  EXPECT_EQ(server.connections(), 5);
+  // A command may have started: never again.
+  EXPECT_THAT(Api(server.url()).StartInstance(v1::RunInstanceRequest(), kImage, context_),
+              StatusIs(absl::StatusCode::kUnknown, HasSubstr("not known whether")));
+  EXPECT_EQ(server.connections(), 6);
+  // Half a file was handed on: it is an error, and not begun anew behind it.
+  std::string seen;
+  EXPECT_THAT(Api(server.url())
+                  .DownloadFile(kImage, "/x", context_,
+                                [&](absl::string_view bytes) {
+                                  seen.append(bytes.data(), bytes.size());
+                                  return absl::OkStatus();
+                                }),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("/x in image")));
+  EXPECT_EQ(seen, "{\"uuid\":");
+  EXPECT_EQ(server.connections(), 7);
+}
+
 TEST_F(ContreeApiTest, LongErrorsAreShortenedAndTokensTakenOut) {
   server_.On(get_image_, 403,
              absl::StrCat(R"({"error":"token sesame )", std::string(100'000, 'x'), "\"}"));
@@ -286,6 +380,14 @@ TEST_F(ContreeApiTest, AnEventStreamSaysHowItEnded) {
   EXPECT_TRUE(not_ready.not_ready);
   EXPECT_FALSE(not_ready.no_route);
   EXPECT_EQ(not_ready.retry_after, absl::Seconds(3));
+  Script(route, {410}, "0.5");
+  EXPECT_EQ(follow().retry_after, absl::Milliseconds(500));
+  Script(route, {410},
+         absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", clock_.Now() + absl::Seconds(7),
+                          absl::UTCTimeZone()));
+  EXPECT_EQ(follow().retry_after, absl::Seconds(7));
+  Script(route, {410});
+  EXPECT_EQ(follow().retry_after, std::nullopt);
   Script(route, {405});
   EXPECT_TRUE(follow().no_route);
   Script(route, {403});

@@ -185,9 +185,10 @@ void OperationFollower::AfterStream() {
   const auto snapshot = Check(-1, parts_.clock->Now());
   if (ended_) return;
   if (!snapshot.ok()) return Retry(snapshot.status());
-  const bool forbidden =
-      absl::IsPermissionDenied(stream_end_.status) || absl::IsUnauthenticated(stream_end_.status);
-  if (stream_end_.no_route || forbidden) {
+  // The operation can be asked for and its events cannot: forbidden, redirected elsewhere, or not
+  // there at all.
+  const bool refused = !stream_end_.status.ok() && !IsTransient(stream_end_.status);
+  if (stream_end_.no_route || refused) {
     polls_.Reset();
     return Later(snapshot->poll_after.value_or(polls_.Next()), &OperationFollower::Poll);
   }

@@ -1,5 +1,7 @@
 #include "contree-service/store/contree_store.h"
 
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -141,6 +143,28 @@ TEST(ContreeStoreTest, DropsOldRecordsAtStartAndKeepsOrigins) {
   EXPECT_FALSE(record.has_value());
   ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(kScope, "b"));
   EXPECT_TRUE(origin.has_value());
+}
+
+TEST(ContreeStoreTest, ADamagedFileIsRefusedByNameAndLeftAsItIs) {
+  const TempDirectory temp;
+  const std::string path = temp.File("contree.db");
+  const std::string damaged(8192, 'x');
+  std::ofstream(path) << damaged;
+  EXPECT_THAT(ContreeStore::Open(path, kNow).status(),
+              StatusIs(absl::StatusCode::kDataLoss, testing::HasSubstr(path)));
+  std::ifstream file(path);
+  EXPECT_EQ(std::string((std::istreambuf_iterator<char>(file)), {}), damaged);
+}
+
+TEST(ContreeStoreTest, AFileOfANewerVersionIsRefused) {
+  const TempDirectory temp;
+  const std::string path = temp.File("contree.db");
+  {
+    const std::vector<absl::string_view> steps(100, "SELECT 1");
+    ASSERT_OK(sqlite::Database::Open({.path = path, .migrations = steps}).status());
+  }
+  EXPECT_THAT(ContreeStore::Open(path, kNow).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, testing::HasSubstr("newer")));
 }
 
 TEST(ContreeStoreTest, AncestryGoesThroughThousandsOfGenerations) {

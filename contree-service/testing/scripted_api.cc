@@ -24,6 +24,11 @@ void EventFeed::SendRaw(const std::string& bytes) {
   frames_.push_back({.id = -1, .bytes = bytes});
 }
 
+void EventFeed::Stall() {
+  absl::MutexLock lock(&mutex_);
+  stalled_ = static_cast<int>(last_event_ids_.size());
+}
+
 void EventFeed::CloseConnections() {
   absl::MutexLock lock(&mutex_);
   ++generation_;
@@ -34,14 +39,16 @@ void EventFeed::Serve(HttpExchange& exchange) {
   int after = -1;
   if (!absl::SimpleAtoi(last, &after)) after = -1;
   int generation = 0;
+  int number = 0;
   {
     absl::MutexLock lock(&mutex_);
     last_event_ids_.push_back(last);
+    number = static_cast<int>(last_event_ids_.size());
     generation = generation_;
     ++open_;
   }
   exchange.RespondStream(
-      200, "text/event-stream", [this, after, generation](HttpResponseStream& stream) {
+      200, "text/event-stream", [this, after, generation, number](HttpResponseStream& stream) {
         size_t next = 0;
         bool open = true;
         while (open) {
@@ -49,10 +56,10 @@ void EventFeed::Serve(HttpExchange& exchange) {
           {
             absl::MutexLock lock(&mutex_);
             const auto changed = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-              return next < frames_.size() || generation_ != generation;
+              return (next < frames_.size() && number > stalled_) || generation_ != generation;
             };
             mutex_.AwaitWithTimeout(absl::Condition(&changed), absl::Milliseconds(50));
-            for (; next < frames_.size(); ++next) {
+            for (; next < frames_.size() && number > stalled_; ++next) {
               Frame& frame = frames_[next];
               if (frame.id > after) bytes += frame.bytes;
               if (frame.id < 0) bytes += std::exchange(frame.bytes, "");
@@ -149,6 +156,15 @@ int ScriptedApi::Count(const std::string& method_and_path) const {
   absl::MutexLock lock(&mutex_);
   const auto found = counts_.find(method_and_path);
   return found == counts_.end() ? 0 : found->second;
+}
+
+void ScriptedApi::AwaitCount(const std::string& method_and_path, int count) const {
+  absl::MutexLock lock(&mutex_);
+  const auto asked = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto found = counts_.find(method_and_path);
+    return found != counts_.end() && found->second >= count;
+  };
+  mutex_.Await(absl::Condition(&asked));
 }
 
 void ScriptedApi::Handle(HttpExchange& exchange) {

@@ -23,6 +23,8 @@ class EventFeed {
   void Send(int id, const std::string& type, const std::string& data, int spid = 1);
   // Adds bytes as they are, for one connection only: the first that gets to them.
   void SendRaw(const std::string& bytes);
+  // Falls silent on every open connection without closing it; later ones are served.
+  void Stall();
   // Closes every open connection behind what was sent so far; later ones are served again.
   void CloseConnections();
 
@@ -46,6 +48,7 @@ class EventFeed {
   mutable absl::Mutex mutex_;
   std::vector<Frame> frames_ ABSL_GUARDED_BY(mutex_);
   int generation_ ABSL_GUARDED_BY(mutex_) = 0;
+  int stalled_ ABSL_GUARDED_BY(mutex_) = 0;  // so many connections, the first ones
   int open_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::string> last_event_ids_ ABSL_GUARDED_BY(mutex_);
 };
@@ -70,6 +73,8 @@ class ScriptedApi {
 
   // How often METHOD and path were asked.
   int Count(const std::string& method_and_path) const;
+  // Waits until they were asked so often.
+  void AwaitCount(const std::string& method_and_path, int count) const;
 
  private:
   void Handle(HttpExchange& exchange);

@@ -10,9 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/rpc/grpc_context.h"
 #include "common/server/grpc_server.h"
@@ -29,11 +31,18 @@ class FixedEndpoint final : public ApiEndpointSource {
  public:
   explicit FixedEndpoint(std::string url) : url_(std::move(url)) {}
   absl::StatusOr<ApiEndpoint> EndpointFor(const CallContext&) override {
+    absl::MutexLock lock(&mutex_);
     return ApiEndpoint{.base_url = url_, .token = "sesame", .project = "p1", .platform = "test"};
+  }
+  // The same platform is reached there from now on.
+  void SetUrl(const std::string& url) {
+    absl::MutexLock lock(&mutex_);
+    url_ = url;
   }
 
  private:
-  const std::string url_;
+  absl::Mutex mutex_;
+  std::string url_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Its token is "sesame", its project "p1".
@@ -42,7 +51,8 @@ class ContreeServiceTest : public testing::Test {
   ContreeServiceTest() { Start(); }
 
   void Start() {
-    auto service = ContreeService::Create({.state_dir = temp_.File("state")}, &endpoint_);
+    auto service = ContreeService::Create(
+        {.state_dir = temp_.File("state"), .max_stream_silence = max_stream_silence_}, &endpoint_);
     EXPECT_OK(service);
     service_ = *std::move(service);
     auto server = GrpcServer::Start({.listen = ""}, {service_->grpc_service()});
@@ -80,6 +90,7 @@ class ContreeServiceTest : public testing::Test {
   }
 
   TempDirectory temp_;
+  absl::Duration max_stream_silence_ = absl::Seconds(90);  // from the next Restart on
   ScriptedApi api_;
   FixedEndpoint endpoint_{api_.url()};
   std::unique_ptr<ContreeService> service_;

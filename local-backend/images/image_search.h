@@ -16,7 +16,7 @@ namespace contree {
 enum class SearchCase { kSensitive, kInsensitive, kSmart };  // smart: sensitive if it has capitals
 
 struct SearchQuery {
-  std::vector<std::string> patterns;  // RE2; a line that matches one of them matches
+  std::vector<std::string> patterns;    // RE2; a line that matches one of them matches
   std::vector<std::string> paths = {};  // files and directories; all must be there
   // Globs that a file's name (or, with a slash, its path) must match; a leading "!" excludes, and
   // the last one that matches decides. None: every file.
