@@ -8,11 +8,42 @@
 #include "common/telemetry/logging.h"
 #include "local-backend/local_backend.h"
 #include "standalone/demo.h"
+#include "standalone/install.h"
+#include "standalone/login.h"
 #include "standalone/options.h"
 #include "standalone/serve.h"
 
+namespace {
+
+using contree::standalone::Command;
+
+// All but the backend. Termination signals must be blocked: what serves waits for them.
+absl::Status RunCommand(const contree::standalone::Options& options) {
+  switch (options.command) {
+    case Command::kDemo:
+      return contree::standalone::RunDemo(options, std::cout);
+    case Command::kInstall:
+      return contree::standalone::RunInstall(options, std::cout);
+    case Command::kUninstall:
+      return contree::standalone::RunUninstall(options, std::cout);
+    case Command::kLogin:
+      return contree::standalone::RunLogin(options, std::cout);
+    case Command::kLocalBackend:
+    case Command::kServe:
+      break;
+  }
+  return contree::standalone::Serve(options);
+}
+
+// Those that wait for nothing but the person, whose Ctrl-C must end them.
+bool TalksToAPerson(Command command) {
+  return command == Command::kInstall || command == Command::kUninstall ||
+         command == Command::kLogin;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  using contree::standalone::Command;
   const contree::standalone::ParsedCommandLine parsed =
       contree::standalone::ParseCommandLine(argc, argv);
   if (!parsed.options.has_value()) {
@@ -30,7 +61,7 @@ int main(int argc, char** argv) {
     std::cerr << "contree-mcp: " << status.message() << std::endl;
     return 2;
   }
-  contree::BlockTerminationSignals();
+  if (!TalksToAPerson(options.command)) contree::BlockTerminationSignals();
   if (is_backend) {
     contree::LocalBackendOptions backend;
     backend.state_dir = options.state_dir;
@@ -38,9 +69,7 @@ int main(int argc, char** argv) {
     backend.ready_fd = options.ready_fd;
     return contree::RunLocalBackend(backend);
   }
-  const absl::Status status = options.command == Command::kDemo
-                                  ? contree::standalone::RunDemo(options, std::cout)
-                                  : contree::standalone::Serve(options);
+  const absl::Status status = RunCommand(options);
   if (!status.ok()) {
     std::cerr << "contree-mcp: " << status.message() << std::endl;
     return 1;

@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,6 +15,8 @@
 #include "absl/strings/strip.h"
 #include "common/files/state_directory.h"
 #include "common/status/status_macros.h"
+#include "standalone/client_config/client.h"
+#include "standalone/self_description.h"
 
 namespace contree::standalone {
 namespace {
@@ -27,13 +31,6 @@ std::string ConfigHome() {
   if (const char* xdg = getenv("XDG_CONFIG_HOME"); xdg != nullptr && xdg[0] == '/') return xdg;
   const char* home = getenv("HOME");
   return absl::StrCat(home == nullptr ? "" : home, "/.config");
-}
-
-std::string AuthIniPath() {
-  if (const char* home = getenv("CONTREE_HOME"); home != nullptr && home[0] != '\0') {
-    return absl::StrCat(home, "/auth.ini");
-  }
-  return absl::StrCat(ConfigHome(), "/contree/auth.ini");
 }
 
 // Section → key → value.
@@ -103,7 +100,7 @@ absl::Status ResolvePlatform(bool local, Options& options) {
       if (options.project.empty()) options.project = profile->project;
     }
   } else if (options.url.empty()) {
-    options.url = options.project.empty() ? kDefaultUrl : kDefaultIamUrl;
+    options.url = DefaultPlatformUrl(options.project);
   }
   options.url = std::string(absl::StripSuffix(options.url, "/"));
   if (!options.url.empty() && !absl::StartsWith(options.url, "http://") &&
@@ -114,7 +111,96 @@ absl::Status ResolvePlatform(bool local, Options& options) {
   return absl::OkStatus();
 }
 
+// The sub-commands for people. Returns what each means.
+std::vector<std::pair<const CLI::App*, Command>> AddSubcommands(CLI::App& app, Options& options) {
+  const CLI::App* demo =
+      app.add_subcommand("demo", "A session of an agent on the embedded backend, step by step");
+
+  std::vector<std::string> clients;
+  for (const Client& client : Clients()) clients.emplace_back(client.name);
+  const auto add_client_options = [&](CLI::App* command) {
+    command->add_option("CLIENT", options.client, "The client")
+        ->required()
+        ->check(CLI::IsMember(clients));
+    command->add_option("--name", options.server_name, "What the client calls contree-mcp")
+        ->check(CLI::Validator(
+            [](const std::string& name) {
+              return name.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                         "0123456789_-") == std::string::npos &&
+                             !name.empty()
+                         ? ""
+                         : "a name has letters, digits, - and _ only";
+            },
+            "NAME"))
+        ->capture_default_str();
+    command->add_flag("-y,--yes", options.yes, "Write without asking");
+  };
+  CLI::App* install =
+      app.add_subcommand("install", "Set contree-mcp up in a client, after showing the change");
+  add_client_options(install);
+  install->add_flag("--print", options.print, "Only print what belongs into the configuration");
+  install->add_option("ARGUMENTS", options.server_arguments,
+                      "What the client starts contree-mcp with, behind --");
+  CLI::App* uninstall = app.add_subcommand("uninstall", "Take contree-mcp out of a client again");
+  add_client_options(uninstall);
+
+  CLI::App* login = app.add_subcommand(
+      "login", "Store a token for the ConTree API, from the prompt or standard input");
+  login->add_option("--profile", options.profile, "The profile of auth.ini that gets it")
+      ->capture_default_str();
+  CLI::App* backend = app.add_subcommand("local-backend", "");
+  backend->group("");  // contree-mcp calls it; people use contree-local-backend
+  backend->add_option("--ready-fd", options.ready_fd);
+  return {{demo, Command::kDemo},
+          {install, Command::kInstall},
+          {uninstall, Command::kUninstall},
+          {login, Command::kLogin},
+          {backend, Command::kLocalBackend}};
+}
+
+// manual and completion print what the options themselves say.
+class SelfDescription {
+ public:
+  explicit SelfDescription(CLI::App& app) : app_(app) {
+    manual_ = app.add_subcommand("manual", "Print a manual page, for man -l -");
+    manual_->add_option("COMMAND", command_, "The sub-command; without it: contree-mcp itself");
+    completion_ = app.add_subcommand("completion", "Print the completion script for a shell");
+    completion_->add_option("SHELL", shell_, "The shell")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  }
+
+  // nullopt: neither was asked for.
+  std::optional<ParsedCommandLine> Answer() const {
+    if (completion_->parsed()) return ParsedCommandLine{.text = CompletionScript(app_, shell_)};
+    if (!manual_->parsed()) return std::nullopt;
+    absl::StatusOr<std::string> page = ManualPage(app_, command_);
+    if (page.ok()) return ParsedCommandLine{.text = *std::move(page)};
+    return ParsedCommandLine{.text = absl::StrCat("contree-mcp: ", page.status().message(), "\n"),
+                             .exit_code = 2};
+  }
+
+ private:
+  const CLI::App& app_;
+  CLI::App* manual_;
+  CLI::App* completion_;
+  std::string command_;
+  std::string shell_;
+};
+
 }  // namespace
+
+std::string AuthIniPath() {
+  if (const char* home = getenv("CONTREE_HOME"); home != nullptr && home[0] != '\0') {
+    return absl::StrCat(home, "/auth.ini");
+  }
+  return absl::StrCat(ConfigHome(), "/contree/auth.ini");
+}
+
+std::string DefaultPlatformUrl(absl::string_view project) {
+  return project.empty() ? kDefaultUrl : kDefaultIamUrl;
+}
 
 absl::StatusOr<std::optional<Profile>> ReadActiveProfile(
     const std::string& auth_ini, const std::optional<std::string>& wanted_profile) {
@@ -210,11 +296,9 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
   app.add_option("--log-level,--log_level", options.log_level, "debug, info, warning or error")
       ->envname("CONTREE_MCP_LOG_LEVEL")
       ->capture_default_str();
-  const CLI::App* demo =
-      app.add_subcommand("demo", "A session of an agent on the embedded backend, step by step");
-  CLI::App* backend = app.add_subcommand("local-backend", "");
-  backend->group("");  // contree-mcp calls it; people use contree-local-backend
-  backend->add_option("--ready-fd", options.ready_fd);
+  const auto commands = AddSubcommands(app, options);
+  app.require_subcommand(0, 1);
+  const SelfDescription description(app);
 
   try {
     app.parse(argc, argv);
@@ -222,6 +306,9 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
     std::ostringstream text;
     const int exit_code = app.exit(error, text, text);
     return {.options = std::nullopt, .text = text.str(), .exit_code = exit_code};
+  }
+  if (std::optional<ParsedCommandLine> answer = description.Answer(); answer.has_value()) {
+    return *std::move(answer);
   }
   const auto fail = [](const absl::Status& status) {
     return ParsedCommandLine{.options = std::nullopt,
@@ -232,11 +319,24 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
     return fail(status);
   for (int i = 1; i < argc; ++i) options.token_was_a_flag |= absl::StartsWith(argv[i], "--token");
   if (options.state_dir.empty()) options.state_dir = DefaultStateDirectory();
-  if (demo->parsed()) options.command = Command::kDemo;
-  if (backend->parsed()) options.command = Command::kLocalBackend;
-  if (options.command != Command::kServe) local = true;
-  if (const absl::Status status = ResolvePlatform(local, options); !status.ok())
-    return fail(status);
+  for (const auto& [subcommand, command] : commands) {
+    if (subcommand->parsed()) options.command = command;
+  }
+  absl::Status status;
+  switch (options.command) {
+    case Command::kInstall:
+    case Command::kUninstall:
+    case Command::kLogin:
+      break;
+    case Command::kDemo:
+    case Command::kLocalBackend:
+      status = ResolvePlatform(/*local=*/true, options);
+      break;
+    case Command::kServe:
+      status = ResolvePlatform(local, options);
+      break;
+  }
+  if (!status.ok()) return fail(status);
   return {.options = std::move(options), .text = "", .exit_code = 0};
 }
 

@@ -18,6 +18,9 @@ namespace contree::standalone {
 enum class Command {
   kServe,         // none: MCP on stdio or HTTP
   kDemo,          // a scripted session, printed for people
+  kInstall,       // sets contree-mcp up in a client
+  kUninstall,     // takes it out again
+  kLogin,         // stores a token in the vendor's auth.ini
   kLocalBackend,  // what contree-mcp runs itself as, to serve the embedded backend
 };
 
@@ -39,19 +42,34 @@ struct Options {
   std::string project;
   bool token_was_a_flag = false;  // then it could be seen by everybody on this machine
 
+  std::string client;                         // of kInstall and kUninstall: a name
+  std::string server_name = "contree";        // what the client calls contree-mcp
+  std::vector<std::string> server_arguments;  // what it starts contree-mcp with
+  bool yes = false;                           // do not ask
+  bool print = false;                         // only show what belongs into the configuration
+  std::string profile = "default";            // of kLogin
+
   int ready_fd = -1;  // of kLocalBackend
 };
 
 // What reading the command line came to: options, or a text to print and an exit code (help,
-// version, a mistake).
+// version, a manual page, a completion script, a mistake).
 struct ParsedCommandLine {
-  std::optional<Options> options;
-  std::string text;
+  std::optional<Options> options = std::nullopt;
+  std::string text = {};
   int exit_code = 0;
 };
 
 // Reads flags, environment and files.
 ParsedCommandLine ParseCommandLine(int argc, const char* const* argv);
+
+// Where the vendor's tools keep tokens: $CONTREE_HOME/auth.ini, else contree/auth.ini in the
+// configuration directory.
+std::string AuthIniPath();
+
+// The platform of a token without a URL: the reference server's default, or the vendor's for tokens
+// with a project.
+std::string DefaultPlatformUrl(absl::string_view project);
 
 // The credentials of a profile in the vendor's auth.ini (contree-http-api: [profile:NAME] with
 // token, url, type and project; the active one is CONTREE_PROFILE's, else [DEFAULT] profile's, else
