@@ -45,17 +45,21 @@ grpc::Status Unary(const char* method, const grpc::ServerContext* server_context
 
 // A method that answers with a stream: `handler` hands each message to a sink.
 template <typename Handlers, typename Request, typename Response>
-grpc::Status Streaming(
-    const char* method, const grpc::ServerContext* server_context, TimerQueue& timers,
-    Handlers* handlers,
-    absl::Status (Handlers::*handler)(const Request&, const CallContext&,
-                                      absl::FunctionRef<absl::Status(const Response&)>),
-    const Request& request, grpc::ServerWriter<Response>* writer) {
+grpc::Status Streaming(const char* method, const grpc::ServerContext* server_context,
+                       TimerQueue& timers, Handlers* handlers,
+                       absl::Status (Handlers::*handler)(
+                           const Request&, const CallContext&,
+                           absl::FunctionRef<absl::Status(const Response&, bool is_last)>),
+                       const Request& request, grpc::ServerWriter<Response>* writer) {
   const absl::Time started = absl::Now();
   const SyncCall call(server_context, &timers);
   const absl::Status status =
-      (handlers->*handler)(request, call.context(), [&](const Response& response) {
-        return writer->Write(response) ? absl::OkStatus() : absl::CancelledError("the caller left");
+      (handlers->*handler)(request, call.context(), [&](const Response& response, bool is_last) {
+        // The last one leaves together with the status, in one packet.
+        grpc::WriteOptions options;
+        if (is_last) options.set_last_message();
+        return writer->Write(response, options) ? absl::OkStatus()
+                                                : absl::CancelledError("the caller left");
       });
   return EndCall(method, call.context(), started, status);
 }

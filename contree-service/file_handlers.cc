@@ -41,13 +41,14 @@ std::string CacheKey(const ContreeApi& api, const CallContext& context, absl::st
 template <typename Response>
 class PieceCollector {
  public:
-  explicit PieceCollector(absl::FunctionRef<absl::Status(const Response&)> sink) : sink_(sink) {}
+  explicit PieceCollector(absl::FunctionRef<absl::Status(const Response&, bool is_last)> sink)
+      : sink_(sink) {}
 
   absl::Status Add(absl::string_view bytes) {
     std::string& piece = *rest_.mutable_data();
     while (!bytes.empty()) {
       if (piece.size() == kPieceBytes) {
-        RETURN_IF_ERROR(sink_(rest_));
+        RETURN_IF_ERROR(sink_(rest_, /*is_last=*/false));
         piece.clear();
         is_first_ = false;
       }
@@ -57,12 +58,14 @@ class PieceCollector {
     }
     return absl::OkStatus();
   }
-  absl::Status Finish() { return rest_.data().empty() ? absl::OkStatus() : sink_(rest_); }
+  absl::Status Finish() {
+    return rest_.data().empty() ? absl::OkStatus() : sink_(rest_, /*is_last=*/true);
+  }
   // All of it, where it is one piece; else nullptr.
   const Response* whole() const { return is_first_ ? &rest_ : nullptr; }
 
  private:
-  const absl::FunctionRef<absl::Status(const Response&)> sink_;
+  const absl::FunctionRef<absl::Status(const Response&, bool is_last)> sink_;
   Response rest_;
   bool is_first_ = true;
 };
@@ -126,7 +129,7 @@ FileHandlers::FileHandlers(ApiDirectory* apis, ImageResolver* resolver)
 
 absl::Status FileHandlers::ListFiles(
     const v1::ListFilesRequest& request, const CallContext& context,
-    absl::FunctionRef<absl::Status(const v1::ListFilesResponse&)> sink) {
+    absl::FunctionRef<absl::Status(const v1::ListFilesResponse&, bool is_last)> sink) {
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
@@ -145,19 +148,20 @@ absl::Status FileHandlers::ListFiles(
     listing = std::make_shared<const std::vector<v1::ListFilesResponse>>(std::move(messages));
     listings_.Put(key, listing, bytes);
   }
-  for (const v1::ListFilesResponse& message : *listing) RETURN_IF_ERROR(sink(message));
+  for (const v1::ListFilesResponse& message : *listing)
+    RETURN_IF_ERROR(sink(message, &message == &listing->back()));
   return absl::OkStatus();
 }
 
 absl::Status FileHandlers::ReadFile(
     const v1::ReadFileRequest& request, const CallContext& context,
-    absl::FunctionRef<absl::Status(const v1::ReadFileResponse&)> sink) {
+    absl::FunctionRef<absl::Status(const v1::ReadFileResponse&, bool is_last)> sink) {
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   const std::string key = CacheKey(api, context, uuid, path);
   if (const auto known = files_.Find(key); known != nullptr)
-    return known->data().empty() ? absl::OkStatus() : sink(*known);
+    return known->data().empty() ? absl::OkStatus() : sink(*known, /*is_last=*/true);
   PieceCollector<v1::ReadFileResponse> pieces(sink);
   RETURN_IF_ERROR(api.DownloadFile(uuid, path, context,
                                    [&](absl::string_view bytes) { return pieces.Add(bytes); }));
@@ -172,7 +176,7 @@ absl::Status FileHandlers::ReadFile(
 
 absl::Status FileHandlers::ReadArchive(
     const v1::ReadArchiveRequest& request, const CallContext& context,
-    absl::FunctionRef<absl::Status(const v1::ReadArchiveResponse&)> sink) {
+    absl::FunctionRef<absl::Status(const v1::ReadArchiveResponse&, bool is_last)> sink) {
   ASSIGN_OR_RETURN(const std::string path, CheckPath(request.path()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));

@@ -24,17 +24,21 @@
 
 namespace contree {
 
-// Thread-safe. A sink's own error ends the reading and is returned.
+// Thread-safe. A sink's own error ends the reading and is returned; none comes after the last
+// message, and there is none where there is nothing to say.
 class FileHandlers {
  public:
   FileHandlers(ApiDirectory* apis, ImageResolver* resolver);  // which must outlive it
 
-  absl::Status ListFiles(const v1::ListFilesRequest& request, const CallContext& context,
-                         absl::FunctionRef<absl::Status(const v1::ListFilesResponse&)> sink);
-  absl::Status ReadFile(const v1::ReadFileRequest& request, const CallContext& context,
-                        absl::FunctionRef<absl::Status(const v1::ReadFileResponse&)> sink);
-  absl::Status ReadArchive(const v1::ReadArchiveRequest& request, const CallContext& context,
-                           absl::FunctionRef<absl::Status(const v1::ReadArchiveResponse&)> sink);
+  absl::Status ListFiles(
+      const v1::ListFilesRequest& request, const CallContext& context,
+      absl::FunctionRef<absl::Status(const v1::ListFilesResponse&, bool is_last)> sink);
+  absl::Status ReadFile(
+      const v1::ReadFileRequest& request, const CallContext& context,
+      absl::FunctionRef<absl::Status(const v1::ReadFileResponse&, bool is_last)> sink);
+  absl::Status ReadArchive(
+      const v1::ReadArchiveRequest& request, const CallContext& context,
+      absl::FunctionRef<absl::Status(const v1::ReadArchiveResponse&, bool is_last)> sink);
   absl::StatusOr<v1::GrepResponse> Grep(const v1::GrepRequest& request, const CallContext& context);
   absl::StatusOr<v1::FindFilesResponse> FindFiles(const v1::FindFilesRequest& request,
                                                   const CallContext& context);

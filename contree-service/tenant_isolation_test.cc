@@ -72,7 +72,7 @@ class TenantIsolationTest : public testing::Test {
     request.set_image(image);
     request.set_path("/a");
     std::string data;
-    EXPECT_OK(files_.ReadFile(request, As(tenant), [&](const v1::ReadFileResponse& response) {
+    EXPECT_OK(files_.ReadFile(request, As(tenant), [&](const v1::ReadFileResponse& response, bool) {
       data += response.data();
       return absl::OkStatus();
     }));
@@ -83,10 +83,11 @@ class TenantIsolationTest : public testing::Test {
     request.set_image(kImage);
     request.set_path("/");
     std::vector<std::string> paths;
-    EXPECT_OK(files_.ListFiles(request, As(tenant), [&](const v1::ListFilesResponse& response) {
-      for (const v1::FileEntry& entry : response.entries()) paths.push_back(entry.path());
-      return absl::OkStatus();
-    }));
+    EXPECT_OK(
+        files_.ListFiles(request, As(tenant), [&](const v1::ListFilesResponse& response, bool) {
+          for (const v1::FileEntry& entry : response.entries()) paths.push_back(entry.path());
+          return absl::OkStatus();
+        }));
     return paths;
   }
 
@@ -130,7 +131,7 @@ TEST_F(TenantIsolationTest, WhoIsUnknownReachesNothing) {
   request.set_image(kImage);
   request.set_path("/a");
   EXPECT_THAT(files_.ReadFile(request, As("mallory"),
-                              [](const v1::ReadFileResponse&) {
+                              [](const v1::ReadFileResponse&, bool) {
                                 ADD_FAILURE() << "content for a stranger";
                                 return absl::OkStatus();
                               }),

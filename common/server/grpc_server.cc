@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/server/listen_address.h"
 #include "common/status/status_macros.h"
@@ -26,6 +27,11 @@ void LogFromGrpc(gpr_log_func_args* arguments) {
 void SetUpGrpc() {
   static std::once_flag once;
   std::call_once(once, [] {
+#ifdef NDEBUG
+    // Debian builds Abseil without NDEBUG, so that every lock, gRPC's own included, is entered into
+    // one graph of the whole process behind one lock, to find deadlocks. Tests keep that.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
     gpr_set_log_function(LogFromGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -56,6 +62,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   SetKeepalive(builder);
   builder.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
   builder.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
+  // By default nearly every call of the synchronous API makes a thread and ends one.
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 2);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 16);
   ListenAddress listen;
   int port = 0;
   if (!options.listen.empty()) {

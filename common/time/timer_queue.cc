@@ -18,8 +18,11 @@ TimerQueue::~TimerQueue() {
 TimerQueue::Id TimerQueue::Add(absl::Time time, std::function<void()> callback) {
   absl::MutexLock lock(&mutex_);
   const Id id(time, next_++);
-  const auto added = timers_.emplace(id, std::move(callback)).first;
-  if (added == timers_.begin()) changed_.SignalAll();
+  timers_.emplace(id, std::move(callback));
+  if (time < wakes_at_) {
+    wakes_at_ = time;
+    changed_.SignalAll();
+  }
   return id;
 }
 
@@ -33,13 +36,10 @@ bool TimerQueue::Cancel(const Id& id) {
 void TimerQueue::Run() {
   absl::MutexLock lock(&mutex_);
   while (!ends_) {
-    if (timers_.empty()) {
-      changed_.Wait(&mutex_);
-      continue;
-    }
     const auto first = timers_.begin();
-    if (first->first.first > absl::Now()) {
-      changed_.WaitWithDeadline(&mutex_, first->first.first);
+    if (first == timers_.end() || first->first.first > absl::Now()) {
+      wakes_at_ = first == timers_.end() ? absl::InfiniteFuture() : first->first.first;
+      changed_.WaitWithDeadline(&mutex_, wakes_at_);
       continue;
     }
     const std::function<void()> callback = std::move(first->second);

@@ -3,7 +3,8 @@
 
 // Callbacks at points in time, on one thread of its own: what ends an exchange whose time is up.
 // Made for timers that are nearly always cancelled before they fire: adding and cancelling one
-// costs about a microsecond and wakes nobody unless the new timer is the earliest.
+// costs about a microsecond and wakes nobody unless the thread would sleep past the new timer. It
+// may wake for one that was cancelled: many that come and go then cost it one wake in all.
 
 #include <cstdint>
 #include <functional>
@@ -42,6 +43,8 @@ class TimerQueue {
   absl::CondVar changed_;
   std::map<Id, std::function<void()>> timers_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_ ABSL_GUARDED_BY(mutex_) = 1;
+  // Until when the thread sleeps, if it does.
+  absl::Time wakes_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   uint64_t running_ ABSL_GUARDED_BY(mutex_) =
       0;  // the number of the timer whose callback runs; 0: none
   bool ends_ ABSL_GUARDED_BY(mutex_) = false;
