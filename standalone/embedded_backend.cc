@@ -7,14 +7,11 @@
 #include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -32,32 +29,7 @@ namespace {
 
 // A backend that has not said anything after this long is not going to.
 constexpr absl::Duration kStartTimeout = absl::Seconds(30);
-// The backend answers a client in no time; this only bounds a hang.
-constexpr absl::Duration kJoinTimeout = absl::Seconds(5);
-constexpr size_t kMaxLineBytes = 16 * 1024;
 constexpr off_t kMaxLogBytes = 4 * 1024 * 1024;
-
-// Reads until a line feed (dropped) or the end. Cancelled: `wake` became readable.
-absl::StatusOr<std::string> ReadLine(int fd, int wake, absl::Time deadline) {
-  std::string line;
-  while (line.size() < kMaxLineBytes) {
-    pollfd entries[] = {{.fd = fd, .events = POLLIN, .revents = 0},
-                        {.fd = wake, .events = POLLIN, .revents = 0}};
-    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
-    if (left <= 0) return absl::DeadlineExceededError("the local backend said nothing in time");
-    const int ready = poll(entries, 2, static_cast<int>(left));
-    if (ready < 0 && errno != EINTR) return absl::ErrnoToStatus(errno, "poll");
-    if (ready <= 0) continue;
-    if (entries[1].revents != 0) return absl::CancelledError("this program ends");
-    char c;
-    const ssize_t got = read(fd, &c, 1);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::ErrnoToStatus(errno, "reading from the local backend");
-    if (got == 0 || c == '\n') return line;
-    line.push_back(c);
-  }
-  return absl::InternalError("the local backend's line has no end");
-}
 
 // Appends to the backend's log, which starts anew when it has grown large.
 absl::StatusOr<UniqueFd> OpenLog(const std::string& path) {
@@ -127,7 +99,7 @@ void EmbeddedBackend::KeepJoined() {
       if (stopping_) return;
       try_number = asked_;
     }
-    absl::StatusOr<Joined> joined = JoinOrStart();
+    absl::StatusOr<BackendConnection> joined = JoinOrStart();
     if (!joined.ok())
       LogError("the local backend is not available",
                {{"error", std::string(joined.status().message())}});
@@ -152,7 +124,7 @@ void EmbeddedBackend::KeepJoined() {
   }
 }
 
-absl::StatusOr<EmbeddedBackend::Joined> EmbeddedBackend::JoinOrStart() {
+absl::StatusOr<BackendConnection> EmbeddedBackend::JoinOrStart() {
   if (started_pid_ > 0 && waitpid(started_pid_, nullptr, WNOHANG) == started_pid_)
     started_pid_ = -1;
   // One contree-mcp at a time starts a backend; the others wait here and then join it.
@@ -163,46 +135,12 @@ absl::StatusOr<EmbeddedBackend::Joined> EmbeddedBackend::JoinOrStart() {
     if (errno != EINTR) return absl::ErrnoToStatus(errno, absl::StrCat("cannot lock ", lock_path));
   }
   // A backend may end between answering and serving: then a second round starts a new one.
-  absl::StatusOr<Joined> joined = Join();
+  absl::StatusOr<BackendConnection> joined = ConnectToBackend(options_.state_dir, wake_.get());
   for (int round = 0; round < 3 && !joined.ok() && NobodyListens(joined.status()); ++round) {
     RETURN_IF_ERROR(StartBackend());
-    joined = Join();
+    joined = ConnectToBackend(options_.state_dir, wake_.get());
   }
   return joined;
-}
-
-absl::StatusOr<EmbeddedBackend::Joined> EmbeddedBackend::Join() {
-  const std::string directory = absl::StrCat(options_.state_dir, "/local-backend");
-  const UniqueFd directory_fd(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!directory_fd.is_open()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", directory));
-  UniqueFd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!connection.is_open()) return absl::ErrnoToStatus(errno, "socket");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  // Through the directory's descriptor: the path of a socket may have 107 bytes, that of a state
-  // directory more.
-  const std::string path = absl::StrCat("/proc/self/fd/", directory_fd.get(), "/control.sock");
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  if (connect(connection.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    if (errno == ECONNREFUSED) return absl::UnavailableError("no local backend listens");
-    return absl::ErrnoToStatus(errno,
-                               absl::StrCat("cannot connect to ", directory, "/control.sock"));
-  }
-  ASSIGN_OR_RETURN(const std::string line,
-                   ReadLine(connection.get(), wake_.get(), absl::Now() + kJoinTimeout));
-  if (line.empty()) return absl::UnavailableError("the local backend is ending");
-  const nlohmann::json greeting = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!greeting.is_object() || !greeting.contains("url") || !greeting["url"].is_string() ||
-      !greeting.contains("token") || !greeting["token"].is_string()) {
-    return absl::InternalError(
-        "the local backend's greeting has no url and token; is it of another version?");
-  }
-  return Joined{.endpoint = {.base_url = greeting["url"].get<std::string>(),
-                             .token = greeting["token"].get<std::string>(),
-                             .project = "",
-                             // The port changes from start to start, the images stay.
-                             .platform = kEmbeddedPlatform},
-                .lifeline = std::move(connection)};
 }
 
 absl::Status EmbeddedBackend::StartBackend() {
@@ -245,7 +183,7 @@ absl::Status EmbeddedBackend::StartBackend() {
 
   ready_for_backend.Reset();
   const absl::StatusOr<std::string> line =
-      ReadLine(ready.get(), wake_.get(), absl::Now() + kStartTimeout);
+      ReadBackendLine(ready.get(), wake_.get(), absl::Now() + kStartTimeout);
   if (line.ok() && *line == "ready") {
     started_pid_ = pid;
     return absl::OkStatus();

@@ -21,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/files/unique_fd.h"
 #include "contree-service/api_endpoint.h"
+#include "standalone/backend_connection.h"
 
 namespace contree::standalone {
 
@@ -44,14 +45,8 @@ class EmbeddedBackend final : public ApiEndpointSource {
   absl::StatusOr<ApiEndpoint> EndpointFor(const CallContext& context) override;
 
  private:
-  struct Joined {
-    ApiEndpoint endpoint;
-    UniqueFd lifeline;
-  };
-
   void KeepJoined();
-  absl::StatusOr<Joined> JoinOrStart();
-  absl::StatusOr<Joined> Join();
+  absl::StatusOr<BackendConnection> JoinOrStart();
   absl::Status StartBackend();
 
   const EmbeddedBackendOptions options_;

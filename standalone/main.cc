@@ -8,16 +8,19 @@
 #include "common/telemetry/logging.h"
 #include "local-backend/local_backend.h"
 #include "standalone/demo.h"
+#include "standalone/doctor/doctor.h"
 #include "standalone/install.h"
 #include "standalone/login.h"
 #include "standalone/options.h"
 #include "standalone/serve.h"
+#include "standalone/status.h"
 
 namespace {
 
 using contree::standalone::Command;
 
-// All but the backend. Termination signals must be blocked: what serves waits for them.
+// All but the backend and the doctor. Termination signals must be blocked: what serves waits for
+// them.
 absl::Status RunCommand(const contree::standalone::Options& options) {
   switch (options.command) {
     case Command::kDemo:
@@ -28,6 +31,9 @@ absl::Status RunCommand(const contree::standalone::Options& options) {
       return contree::standalone::RunUninstall(options, std::cout);
     case Command::kLogin:
       return contree::standalone::RunLogin(options, std::cout);
+    case Command::kStatus:
+      return contree::standalone::RunStatus(options, std::cout);
+    case Command::kDoctor:
     case Command::kLocalBackend:
     case Command::kServe:
       break;
@@ -35,10 +41,10 @@ absl::Status RunCommand(const contree::standalone::Options& options) {
   return contree::standalone::Serve(options);
 }
 
-// Those that wait for nothing but the person, whose Ctrl-C must end them.
+// Those that a person waits for, whose Ctrl-C must end them.
 bool TalksToAPerson(Command command) {
   return command == Command::kInstall || command == Command::kUninstall ||
-         command == Command::kLogin;
+         command == Command::kLogin || command == Command::kDoctor || command == Command::kStatus;
 }
 
 }  // namespace
@@ -68,6 +74,9 @@ int main(int argc, char** argv) {
     backend.on_demand = true;
     backend.ready_fd = options.ready_fd;
     return contree::RunLocalBackend(backend);
+  }
+  if (options.command == Command::kDoctor) {
+    return contree::standalone::RunDoctor(options, std::cout);
   }
   const absl::Status status = RunCommand(options);
   if (!status.ok()) {

@@ -88,12 +88,10 @@ absl::Status ResolvePlatform(bool local, Options& options) {
     return absl::OkStatus();
   }
   if (options.url.empty() && options.token.empty()) {
-    const char* wanted = getenv("CONTREE_PROFILE");
-    ASSIGN_OR_RETURN(
-        const auto profile,
-        ReadActiveProfile(AuthIniPath(), wanted == nullptr
-                                             ? std::nullopt
-                                             : std::make_optional<std::string>(wanted)));
+    const char* variable = getenv("CONTREE_PROFILE");
+    std::optional<std::string> wanted;
+    if (variable != nullptr && variable[0] != '\0') wanted = variable;
+    ASSIGN_OR_RETURN(const auto profile, ReadActiveProfile(AuthIniPath(), wanted));
     if (profile.has_value()) {
       options.url = profile->url;
       options.token = profile->token;
@@ -149,13 +147,18 @@ std::vector<std::pair<const CLI::App*, Command>> AddSubcommands(CLI::App& app, O
       "login", "Store a token for the ConTree API, from the prompt or standard input");
   login->add_option("--profile", options.profile, "The profile of auth.ini that gets it")
       ->capture_default_str();
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "What this machine can do, what it lacks, and what mends it");
+  CLI::App* status = app.add_subcommand("status", "What runs, where its data is, how large");
+  for (CLI::App* command : {doctor, status}) {
+    command->add_flag("--json", options.json, "For programs: one JSON object");
+  }
   CLI::App* backend = app.add_subcommand("local-backend", "");
   backend->group("");  // contree-mcp calls it; people use contree-local-backend
   backend->add_option("--ready-fd", options.ready_fd);
-  return {{demo, Command::kDemo},
-          {install, Command::kInstall},
-          {uninstall, Command::kUninstall},
-          {login, Command::kLogin},
+  return {{demo, Command::kDemo},           {install, Command::kInstall},
+          {uninstall, Command::kUninstall}, {login, Command::kLogin},
+          {doctor, Command::kDoctor},       {status, Command::kStatus},
           {backend, Command::kLocalBackend}};
 }
 
@@ -331,6 +334,10 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
     case Command::kDemo:
     case Command::kLocalBackend:
       status = ResolvePlatform(/*local=*/true, options);
+      break;
+    case Command::kDoctor:
+    case Command::kStatus:
+      options.platform_problem = std::string(ResolvePlatform(local, options).message());
       break;
     case Command::kServe:
       status = ResolvePlatform(local, options);

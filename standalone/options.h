@@ -21,6 +21,8 @@ enum class Command {
   kInstall,       // sets contree-mcp up in a client
   kUninstall,     // takes it out again
   kLogin,         // stores a token in the vendor's auth.ini
+  kDoctor,        // what this machine can do, and what it lacks
+  kStatus,        // what runs and where its data is
   kLocalBackend,  // what contree-mcp runs itself as, to serve the embedded backend
 };
 
@@ -41,6 +43,11 @@ struct Options {
   std::string token;
   std::string project;
   bool token_was_a_flag = false;  // then it could be seen by everybody on this machine
+
+  // Of kDoctor and kStatus: why flags, environment and files name no platform; empty: they do, or
+  // name none.
+  std::string platform_problem;
+  bool json = false;  // one JSON object instead of lines
 
   std::string client;                         // of kInstall and kUninstall: a name
   std::string server_name = "contree";        // what the client calls contree-mcp
