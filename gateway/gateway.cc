@@ -7,7 +7,13 @@
 #include "common/server/listen_address.h"
 #include "common/status/status_macros.h"
 #include "contree/v1/contree_service.grpc.pb.h"
+#include "gateway/completions/completion_registry.h"
+#include "gateway/completions/completion_table.h"
 #include "gateway/mcp/mcp_server.h"
+#include "gateway/prompts/prompt_registry.h"
+#include "gateway/prompts/prompt_table.h"
+#include "gateway/resources/resource_registry.h"
+#include "gateway/resources/resource_table.h"
 #include "gateway/tools/tool_registry.h"
 #include "gateway/tools/tool_table.h"
 #include "gateway/transport/http_transport.h"
@@ -37,11 +43,17 @@ struct Gateway::Parts {
         services{.contree = contree::v1::ContreeService::NewStub(channel),
                  .workspace = std::move(workspace)},
         tools(ToolTable(), services),
-        server(tools) {}
+        resources(ResourceTable(), ResourceTemplateTable(), services),
+        prompts(PromptTable(), services),
+        completions(CompletionTable(), prompts, resources, services),
+        server({tools, resources, prompts, completions}) {}
 
   const std::shared_ptr<grpc::Channel> channel;
   const Services services;
   const ToolRegistry tools;
+  const ResourceRegistry resources;
+  const PromptRegistry prompts;
+  const CompletionRegistry completions;
   const McpServer server;
 };
 

@@ -122,20 +122,15 @@ std::string SerializeResult(const RequestId& id, absl::string_view result_json) 
 }
 
 std::string SerializeError(const std::optional<RequestId>& id, const absl::Status& error) {
+  const std::string data = JsonRpcErrorData(error);
   return absl::StrCat(R"({"jsonrpc":"2.0","id":)", id.has_value() ? id->json : "null",
                       R"(,"error":{"code":)", JsonRpcCode(error), R"(,"message":)",
-                      ToJsonString(error.message()), "}}");
+                      ToJsonString(error.message()), data.empty() ? "" : R"(,"data":)", data, "}}");
 }
 
 std::string SerializeNotification(absl::string_view method, absl::string_view params_json) {
   return absl::StrCat(R"({"jsonrpc":"2.0","method":)", ToJsonString(method), R"(,"params":)",
                       params_json, "}");
 }
-
-std::string ToJsonText(const json& value) {
-  return value.dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
-}
-
-std::string ToJsonString(absl::string_view text) { return ToJsonText(json(std::string(text))); }
 
 }  // namespace contree::gateway

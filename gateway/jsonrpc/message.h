@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "gateway/jsonrpc/json_text.h"
 
 namespace contree::gateway {
 
@@ -77,11 +78,6 @@ std::string SerializeError(const std::optional<RequestId>& id, const absl::Statu
 
 // {"jsonrpc":"2.0","method":…,"params":…}
 std::string SerializeNotification(absl::string_view method, absl::string_view params_json);
-
-// The one way here to make JSON text: compact, on one line, bytes that are no UTF-8 replaced.
-std::string ToJsonText(const nlohmann::json& value);
-// A JSON string with its quotes.
-std::string ToJsonString(absl::string_view text);
 
 }  // namespace contree::gateway
 

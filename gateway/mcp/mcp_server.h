@@ -14,6 +14,9 @@
 namespace contree::gateway {
 
 class ToolRegistry;
+class ResourceRegistry;
+class PromptRegistry;
+class CompletionRegistry;
 
 // Whether this server speaks a revision of the protocol, as in initialize and in the header
 // MCP-Protocol-Version.
@@ -26,11 +29,18 @@ enum class Effort {
   kWaits,      // may wait for minutes
 };
 
+// What a server offers. All of it must outlive the server.
+struct Catalog {
+  const ToolRegistry& tools;
+  const ResourceRegistry& resources;
+  const PromptRegistry& prompts;
+  const CompletionRegistry& completions;
+};
+
 // Thread-safe.
 class McpServer {
  public:
-  // `tools` must outlive it.
-  explicit McpServer(const ToolRegistry& tools) : tools_(tools) {}
+  explicit McpServer(const Catalog& catalog) : catalog_(catalog) {}
 
   Effort EffortOf(const Message& request) const;
 
@@ -45,8 +55,15 @@ class McpServer {
   absl::StatusOr<std::string> Ping(Message& request, RequestContext& context) const;
   absl::StatusOr<std::string> ListTools(Message& request, RequestContext& context) const;
   absl::StatusOr<std::string> CallTool(Message& request, RequestContext& context) const;
+  absl::StatusOr<std::string> ListResources(Message& request, RequestContext& context) const;
+  absl::StatusOr<std::string> ListResourceTemplates(Message& request,
+                                                    RequestContext& context) const;
+  absl::StatusOr<std::string> ReadResource(Message& request, RequestContext& context) const;
+  absl::StatusOr<std::string> ListPrompts(Message& request, RequestContext& context) const;
+  absl::StatusOr<std::string> GetPrompt(Message& request, RequestContext& context) const;
+  absl::StatusOr<std::string> Complete(Message& request, RequestContext& context) const;
 
-  const ToolRegistry& tools_;
+  const Catalog catalog_;
 };
 
 }  // namespace contree::gateway

@@ -5,12 +5,24 @@
 // handler's call and is used by the thread that runs it.
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "common/rpc/call_context.h"
+#include "gateway/mcp/client_capabilities.h"
+#include "gateway/mcp/log_level.h"
 
 namespace contree::gateway {
+
+// The two ways in which revisions of the protocol begin.
+enum class Era {
+  kSessions,   // 2024-11-05 to 2025-11-25: initialize, then requests
+  kStateless,  // 2026-07-28: each request says who asks
+};
+
+// How the client is reached.
+enum class TransportKind { kStdio, kHttp };
 
 struct RequestContext {
   // call.stop is requested when the client cancels and when nobody can read the answer any more.
@@ -20,6 +32,19 @@ struct RequestContext {
   std::function<bool()> cancelled_by_client = [] { return false; };
   // Tells the client how far the request is, if it asked to be told. Too many at once are dropped.
   std::function<void(absl::string_view message)> report_progress = [](absl::string_view) {};
+  // notifications/message, if the client wants messages of this level.
+  std::function<void(LogLevel level, absl::string_view message)> log = [](LogLevel,
+                                                                          absl::string_view) {};
+
+  Era era = Era::kSessions;
+  TransportKind transport = TransportKind::kStdio;
+  ClientCapabilities client;
+
+  // What came of an InputRequired (see input_required.h): an object by its keys, never null while
+  // a handler runs and empty on the first call; and the state that was returned with it, which
+  // nobody has read or changed.
+  const nlohmann::json* input_responses = nullptr;
+  std::string request_state = "";
 };
 
 }  // namespace contree::gateway

@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "gateway/completions/completion_table.h"
+#include "gateway/prompts/prompt_table.h"
+#include "gateway/resources/resource_table.h"
 #include "gateway/tools/json_schema.h"
 #include "gateway/tools/tool_table.h"
 #include "gtest/gtest.h"
@@ -28,7 +31,12 @@ FakeBackend::FakeBackend() {
   services_.contree = contree::v1::ContreeService::NewStub(channel_);
   services_.workspace = Workspace::OfUser();
   tools_ = std::make_unique<ToolRegistry>(ToolTable(), services_);
-  server_ = std::make_unique<McpServer>(*tools_);
+  resources_ =
+      std::make_unique<ResourceRegistry>(ResourceTable(), ResourceTemplateTable(), services_);
+  prompts_ = std::make_unique<PromptRegistry>(PromptTable(), services_);
+  completions_ =
+      std::make_unique<CompletionRegistry>(CompletionTable(), *prompts_, *resources_, services_);
+  server_ = std::make_unique<McpServer>(Catalog{*tools_, *resources_, *prompts_, *completions_});
 }
 
 FakeBackend::~FakeBackend() { grpc_server_->Drain(absl::ZeroDuration()); }
@@ -40,15 +48,16 @@ json FakeBackend::Call(const std::string& tool, const json& arguments) {
 }
 
 json FakeBackend::Call(const std::string& tool, const json& arguments, RequestContext& context) {
-  const absl::StatusOr<std::string> text = tools_->Call(tool, arguments, context);
-  if (!text.ok()) {
-    ADD_FAILURE() << tool << ": " << text.status();
+  const absl::StatusOr<ToolRegistry::Result> called = tools_->Call(tool, arguments, context);
+  if (!called.ok()) {
+    ADD_FAILURE() << tool << ": " << called.status();
     return json::object();
   }
-  json result = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const std::string& text = called->json;
+  json result = json::parse(text, nullptr, /*allow_exceptions=*/false);
   const json content = result.value("content", json::array());
   if (content.size() != 1 || content[0].value("type", "") != "text") {
-    ADD_FAILURE() << "not one text: " << *text;
+    ADD_FAILURE() << "not one text: " << text;
     return json::object();
   }
   if (result.contains("structuredContent")) {
@@ -66,7 +75,7 @@ json FakeBackend::Call(const std::string& tool, const json& arguments, RequestCo
       EXPECT_TRUE(properties.contains(name)) << tool << " returned undeclared " << name;
     }
   } else {
-    EXPECT_TRUE(result.value("isError", false)) << *text;
+    EXPECT_TRUE(result.value("isError", false)) << text;
   }
   return result;
 }

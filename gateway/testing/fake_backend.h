@@ -8,8 +8,11 @@
 #include <string>
 
 #include "common/server/grpc_server.h"
+#include "gateway/completions/completion_registry.h"
 #include "gateway/mcp/mcp_server.h"
 #include "gateway/mcp/request_context.h"
+#include "gateway/prompts/prompt_registry.h"
+#include "gateway/resources/resource_registry.h"
 #include "gateway/testing/fake_contree_service.h"
 #include "gateway/tools/tool_registry.h"
 
@@ -25,6 +28,10 @@ class FakeBackend {
 
   FakeContreeService& service() { return service_; }
   const ToolRegistry& tools() const { return *tools_; }
+  const ResourceRegistry& resources() const { return *resources_; }
+  const PromptRegistry& prompts() const { return *prompts_; }
+  const CompletionRegistry& completions() const { return *completions_; }
+  const Services& services() const { return services_; }
   const McpServer& server() const { return *server_; }
   std::shared_ptr<grpc::Channel> channel() { return channel_; }
 
@@ -45,6 +52,9 @@ class FakeBackend {
   std::shared_ptr<grpc::Channel> channel_;
   Services services_;
   std::unique_ptr<ToolRegistry> tools_;
+  std::unique_ptr<ResourceRegistry> resources_;
+  std::unique_ptr<PromptRegistry> prompts_;
+  std::unique_ptr<CompletionRegistry> completions_;
   std::unique_ptr<McpServer> server_;
 };
 

@@ -4,24 +4,18 @@
 // What a tool is: a descriptor as the client sees it and the handler behind it. Each tool has one
 // file that holds both; tool_table.cc lists them.
 
-#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/time/clock.h"
-#include "contree/v1/contree_service.grpc.pb.h"
+#include "gateway/mcp/content.h"
+#include "gateway/mcp/input_required.h"
 #include "gateway/mcp/request_context.h"
-#include "gateway/workspace/workspace.h"
+#include "gateway/mcp/services.h"
 
 namespace contree::gateway {
-
-// What handlers call and touch. Thread-safe, as gRPC's stubs are; owned by the Gateway.
-struct Services {
-  std::unique_ptr<contree::v1::ContreeService::StubInterface> contree;
-  std::unique_ptr<Clock> clock = std::make_unique<RealClock>();
-  Workspace workspace = {};  // the files of this machine; by itself none
-};
 
 // MCP's hints, each set on purpose.
 struct ToolAnnotations {
@@ -32,10 +26,15 @@ struct ToolAnnotations {
 };
 
 struct ToolOutput {
-  // Conforms to the output schema. Its members keep the order in which they were set.
-  nlohmann::ordered_json structured;
+  // Conforms to the output schema. Its members keep the order in which they were set. It is sent as
+  // structuredContent and as the first text. null: neither, for a tool without an output schema.
+  nlohmann::ordered_json structured = nullptr;
   // The result is whole, but what it says is a failure.
   bool is_error = false;
+  // Content blocks behind that text (see mcp/content.h).
+  std::vector<nlohmann::ordered_json> content = {};
+  // Instead of a result (see mcp/input_required.h).
+  std::optional<InputRequired> input_required = std::nullopt;
 };
 
 // `arguments` fit the input schema, with defaults applied and no member null. Called by many
@@ -51,9 +50,11 @@ struct Tool {
   std::string description;
   // JSON Schemas with an object at the root, without combinators: clients drop tools for those.
   std::string input_schema;
-  std::string output_schema;
+  std::string output_schema;  // empty: none
   // Whether a call may wait for minutes, so that transports watch if anybody still waits for it.
   bool may_wait = false;
+  // Whether a call only computes: it runs where its request was read, before the next one.
+  bool is_immediate = false;
   ToolHandler handler;
 };
 

@@ -9,7 +9,6 @@
 #include "absl/strings/str_join.h"
 #include "common/status/status_context.h"
 #include "gateway/jsonrpc/error.h"
-#include "gateway/jsonrpc/message.h"
 #include "gateway/tools/arguments.h"
 #include "gateway/tools/tool_result.h"
 
@@ -31,7 +30,7 @@ ordered_json DescriptorJson(const Tool& tool) {
   json["title"] = tool.title;
   json["description"] = tool.description;
   json["inputSchema"] = ReadSchema(tool.input_schema);
-  json["outputSchema"] = ReadSchema(tool.output_schema);
+  if (!tool.output_schema.empty()) json["outputSchema"] = ReadSchema(tool.output_schema);
   json["annotations"] = {
       {"title", tool.title},
       {"readOnlyHint", tool.annotations.read_only},
@@ -85,8 +84,9 @@ const Tool* ToolRegistry::Find(absl::string_view name) const {
   return entry == nullptr ? nullptr : &entry->tool;
 }
 
-absl::StatusOr<std::string> ToolRegistry::Call(absl::string_view name, json arguments,
-                                               RequestContext& context) const {
+absl::StatusOr<ToolRegistry::Result> ToolRegistry::Call(absl::string_view name,
+                                                        const json& arguments,
+                                                        RequestContext& context) const {
   const Entry* entry = FindEntry(name);
   if (entry == nullptr) {
     const std::string names =
@@ -99,11 +99,13 @@ absl::StatusOr<std::string> ToolRegistry::Call(absl::string_view name, json argu
   std::call_once(entry->once,
                  [entry] { entry->checker = ArgumentChecker::Create(entry->tool.input_schema); });
   if (!entry->checker.ok()) return entry->checker.status();
-  const absl::StatusOr<json> checked = (*entry->checker)->Check(std::move(arguments));
-  if (!checked.ok()) return ToolErrorJson(Annotate(checked.status(), entry->tool.name));
+  const absl::StatusOr<json> checked = (*entry->checker)->Check(arguments);
+  if (!checked.ok()) return Result{ToolErrorJson(Annotate(checked.status(), entry->tool.name))};
   try {
-    const absl::StatusOr<ToolOutput> output = entry->tool.handler(*checked, context, services_);
-    return output.ok() ? ToolResultJson(*output) : ToolErrorJson(output.status());
+    absl::StatusOr<ToolOutput> output = entry->tool.handler(*checked, context, services_);
+    if (!output.ok()) return Result{ToolErrorJson(output.status())};
+    if (output->input_required.has_value()) return Result{"", std::move(output->input_required)};
+    return Result{ToolResultJson(*output)};
   } catch (const std::exception& error) {
     // A handler and its schema do not agree: ours to mend, nothing the agent can do.
     return absl::InternalError(absl::StrCat("tool ", entry->tool.name, ": ", error.what()));

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,14 @@ class ToolRegistry {
   // nullptr: no such tool.
   const Tool* Find(absl::string_view name) const;
 
-  // The result of tools/call. What goes wrong in the tool is a result too.
+  struct Result {
+    std::string json;                                            // the result of tools/call
+    std::optional<InputRequired> input_required = std::nullopt;  // instead of it
+  };
+  // What goes wrong in the tool is a result too.
   // InvalidParams (see jsonrpc/error.h): no such tool.
-  absl::StatusOr<std::string> Call(absl::string_view name, nlohmann::json arguments,
-                                   RequestContext& context) const;
+  absl::StatusOr<Result> Call(absl::string_view name, const nlohmann::json& arguments,
+                              RequestContext& context) const;
 
  private:
   struct Entry;

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "gateway/jsonrpc/message.h"
+#include "gateway/jsonrpc/json_text.h"
 
 namespace contree::gateway {
 namespace {
@@ -39,22 +39,38 @@ std::string Explain(const absl::Status& status) {
   }
 }
 
-std::string ResultJson(absl::string_view text, absl::string_view structured_json, bool is_error) {
-  return absl::StrCat(R"({"content":[{"type":"text","text":)", ToJsonString(text), "}]",
-                      structured_json.empty() ? "" : R"(,"structuredContent":)", structured_json,
-                      is_error ? R"(,"isError":true})" : R"(,"isError":false})");
+using nlohmann::ordered_json;
+
+std::string Serialize(const ordered_json& value) {
+  return value.dump(-1, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace);
+}
+
+void AppendText(std::string& out, absl::string_view text) {
+  absl::StrAppend(&out, R"({"type":"text","text":)", ToJsonString(text), "}");
 }
 
 }  // namespace
 
 std::string ToolResultJson(const ToolOutput& output) {
-  const std::string json = output.structured.dump(-1, ' ', /*ensure_ascii=*/false,
-                                                  nlohmann::ordered_json::error_handler_t::replace);
-  return ResultJson(json, json, output.is_error);
+  std::string result = R"({"content":[)";
+  std::string structured;
+  if (!output.structured.is_null()) {
+    structured = Serialize(output.structured);
+    AppendText(result, structured);
+  }
+  for (const ordered_json& block : output.content) {
+    absl::StrAppend(&result, result.back() == '[' ? "" : ",", Serialize(block));
+  }
+  absl::StrAppend(&result, "]", structured.empty() ? "" : R"(,"structuredContent":)", structured,
+                  output.is_error ? R"(,"isError":true})" : R"(,"isError":false})");
+  return result;
 }
 
 std::string ToolErrorJson(const absl::Status& status) {
-  return ResultJson(Explain(status), "", /*is_error=*/true);
+  std::string result = R"({"content":[)";
+  AppendText(result, Explain(status));
+  absl::StrAppend(&result, R"(],"isError":true})");
+  return result;
 }
 
 }  // namespace contree::gateway

@@ -10,8 +10,8 @@
 
 namespace contree::gateway {
 
-// structuredContent, and the same JSON as the one text content: some clients read one, some the
-// other.
+// structuredContent, and the same JSON as the first text content: some clients read one, some the
+// other. Not for an output with input_required.
 std::string ToolResultJson(const ToolOutput& output);
 
 // Every error of a tool becomes a result here: isError, with a text that says what failed and what

@@ -1,0 +1,7 @@
+#include "gateway/completions/completion_table.h"
+
+namespace contree::gateway {
+
+std::vector<Completion> CompletionTable() { return {}; }
+
+}  // namespace contree::gateway

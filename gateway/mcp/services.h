@@ -1,0 +1,23 @@
+#ifndef GATEWAY_MCP_SERVICES_H_
+#define GATEWAY_MCP_SERVICES_H_
+
+// What handlers of tools, resources, prompts and completions call and touch.
+
+#include <memory>
+
+#include "common/time/clock.h"
+#include "contree/v1/contree_service.grpc.pb.h"
+#include "gateway/workspace/workspace.h"
+
+namespace contree::gateway {
+
+// Thread-safe, as gRPC's stubs are; owned by the Gateway.
+struct Services {
+  std::unique_ptr<contree::v1::ContreeService::StubInterface> contree;
+  std::unique_ptr<Clock> clock = std::make_unique<RealClock>();
+  Workspace workspace = {};  // the files of this machine; by itself none
+};
+
+}  // namespace contree::gateway
+
+#endif  // GATEWAY_MCP_SERVICES_H_
