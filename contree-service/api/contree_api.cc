@@ -154,7 +154,8 @@ absl::StatusOr<std::string> ContreeApi::StartInstance(const v1::RunInstanceReque
   const absl::StatusOr<HttpResponse> response = transport_->Call(sent, context);
   if (absl::IsNotFound(response.status())) {
     return absl::NotFoundError(
-        absl::StrCat(response.status().message(), " (list_images shows what there is)"));
+        absl::StrCat(response.status().message(),
+                     " (list_images shows the images, upload gives the uuid of a file)"));
   }
   RETURN_IF_ERROR(response.status());
   return OperationIdOf(*response, sent.what);

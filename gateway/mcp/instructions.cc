@@ -4,12 +4,12 @@ namespace contree::gateway {
 
 const absl::string_view kInstructions = R"(# ConTree: sandboxes that branch
 
-Commands run in isolated sandboxes made from images. An image is a file system that never changes; a run on it either leaves nothing behind or makes a new image. So every step can be repeated, undone (run on the earlier image again) and tried in several ways at once. Nothing in a sandbox can harm the host or another image, not even as root.
+Commands run in isolated sandboxes made from images. An image is a file system that never changes; a run on it either leaves nothing behind or makes a new image. So every step can be repeated, undone (run on the earlier image again) and tried in several ways at once. Nothing in a sandbox can harm the host or another image, not even as root: experiment freely.
 
 ## Always in this order
 
 1. **CHECK**: `list_images` with a `tag_prefix`. What you need may be there already.
-2. **PREPARE**, only if it is not: `run` with `disposable=false` on the nearest image, one step per call, each on the `result_image` of the one before. Then `set_tag` on the last one, so that nobody has to do it again.
+2. **PREPARE**, only what is missing: `import_image` for a base, then `run` with `disposable=false`, one step per call, each on the `result_image` of the one before. Then `set_tag` on the last one, so that nobody has to do it again.
 3. **EXECUTE**: `run` on `tag:NAME`, with `disposable=true` for everything whose changes you do not need.
 
 ## Tags
@@ -18,7 +18,11 @@ Commands run in isolated sandboxes made from images. An image is a file system t
 
 ## What costs
 
-Only `run` starts a sandbox. Everything else is free: look before you run, and use `list_files` and `read_file` instead of `ls` and `cat`.
+`run` and `import_image` start a virtual machine; that costs time and money. Everything else is free: look before you run, and use `list_files`, `read_file` and `grep` instead of `ls`, `cat` and `grep` in a run.
+
+## Files
+
+`rsync` brings a directory of the user to the platform and returns a `directory_state_id`, `upload` a single file and returns its uuid; `run` puts them into the sandbox (`directory_state_id`, `files`). `download` brings a file of an image back.
 
 ## Several at once
 
@@ -30,11 +34,15 @@ Start with `run` and `wait=false`, then `wait_operations` with all the ids. `mod
 
 ## Do not
 
-- prepare an image without checking for it first;
+- import or prepare an image without checking for it first;
 - leave a prepared image without a tag;
 - chain several commands in one run while preparing: you lose the images in between;
 - install with `disposable=true`: the work is thrown away;
 - ask `get_operation` again and again: `wait_operations` waits.
+
+## More
+
+`get_guide`, or the resources contree://guide/SECTION: workflow, reference, quickstart, state, async, tagging, errors.
 )";
 
 }  // namespace contree::gateway

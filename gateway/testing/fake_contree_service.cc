@@ -241,11 +241,11 @@ grpc::Status FakeContreeService::WatchOperation(
   grpc::Status break_status;
   {
     absl::MutexLock lock(&mutex_);
+    calls_.watch.push_back(*request);
+    ++watches_;
     if (!operations_.contains(request->operation_id())) {
       return NotFound("operation", request->operation_id());
     }
-    calls_.watch.push_back(*request);
-    ++watches_;
     break_after = std::exchange(break_after_, -1);
     break_status = break_status_;
   }

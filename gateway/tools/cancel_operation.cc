@@ -1,5 +1,6 @@
 // cancel_operation: stops an operation.
 
+#include "gateway/tools/next_step.h"
 #include "gateway/tools/operation_error.h"
 #include "gateway/tools/operation_json.h"
 #include "gateway/tools/tool.h"
@@ -38,7 +39,8 @@ absl::StatusOr<ToolOutput> HandleCancelOperation(const json& arguments, RequestC
   request.set_operation_id(arguments.at("operation_id").get<std::string>());
   const auto response = CallUnary(*services.contree, &Stub::CancelOperation, request, context.call);
   if (!response.ok()) {
-    return NameOperation(response.status(), request.operation_id());
+    return WithNextStep(NameOperation(response.status(), request.operation_id()),
+                        absl::StatusCode::kNotFound, "list_operations shows the operations");
   }
   ToolOutput output;
   output.structured["cancelled"] = response->cancelled();

@@ -9,6 +9,7 @@
 #include "common/status/grpc_status.h"
 #include "common/status/status_macros.h"
 #include "gateway/tools/byte_count.h"
+#include "gateway/tools/next_step.h"
 #include "gateway/tools/tool.h"
 #include "gateway/workspace/atomic_file.h"
 
@@ -79,7 +80,12 @@ absl::StatusOr<ToolOutput> HandleDownload(const json& arguments, RequestContext&
       context.report_progress(absl::StrCat("downloaded ", ByteCount(reported)));
     }
   }
-  if (const grpc::Status status = reader->Finish(); !status.ok()) return FromGrpcStatus(status);
+  if (const grpc::Status status = reader->Finish(); !status.ok()) {
+    return WithNextStep(
+        WithNextStepInImage(FromGrpcStatus(status)), absl::StatusCode::kFailedPrecondition,
+        "list_files lists a directory; to download one, make an archive of it with run, tar and "
+        "disposable=false");
+  }
   RETURN_IF_ERROR(file->Commit());
 
   ToolOutput output;

@@ -87,7 +87,8 @@ TEST_F(DownloadTest, WhatFailsHalfWayLeavesTheOldFileAndNothingElse) {
 
 TEST_F(DownloadTest, AMissingFileOfTheImageLeavesNothing) {
   EXPECT_EQ(backend_.CallError("download", Arguments("/nope", directory_.File("file"))),
-            "no such file: '/nope'");
+            "no such file: '/nope'; list_files shows what a directory of an image holds, "
+            "list_images the images");
   EXPECT_EQ(CountEntries(), 0U);
 }
 

@@ -1,7 +1,7 @@
 // get_image: what an image reference names.
 
-#include "common/status/status_macros.h"
 #include "gateway/tools/image_json.h"
+#include "gateway/tools/next_step.h"
 #include "gateway/tools/tool.h"
 #include "gateway/tools/unary_call.h"
 
@@ -26,9 +26,12 @@ absl::StatusOr<ToolOutput> HandleGetImage(const json& arguments, RequestContext&
                                           const Services& services) {
   contree::v1::GetImageRequest request;
   request.set_image(arguments.at("image").get<std::string>());
-  ASSIGN_OR_RETURN(const contree::v1::GetImageResponse response,
-                   CallUnary(*services.contree, &Stub::GetImage, request, context.call));
-  return ToolOutput{.structured = ImageJson(response.image())};
+  const auto response = CallUnary(*services.contree, &Stub::GetImage, request, context.call);
+  if (!response.ok()) {
+    return WithNextStep(response.status(), absl::StatusCode::kNotFound,
+                        "list_images shows the images");
+  }
+  return ToolOutput{.structured = ImageJson(response->image())};
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ TEST(GetImageTest, ATagIsResolved) {
 TEST(GetImageTest, AMissingImageIsAnErrorThatNamesIt) {
   FakeBackend backend;
   EXPECT_EQ(backend.CallError("get_image", {{"image", kOther}}),
-            "no such image: '95ba4f1b-a511-425b-8a3e-000000000002'");
+            "no such image: '95ba4f1b-a511-425b-8a3e-000000000002'; list_images shows the images");
   EXPECT_THAT(backend.CallError("get_image", json::object()),
               HasSubstr("argument 'image' is missing"));
 }

@@ -1,6 +1,7 @@
 // get_operation: one operation as it is now.
 
 #include "common/status/status_macros.h"
+#include "gateway/tools/next_step.h"
 #include "gateway/tools/operation_error.h"
 #include "gateway/tools/operation_json.h"
 #include "gateway/tools/tool.h"
@@ -29,7 +30,8 @@ absl::StatusOr<ToolOutput> HandleGetOperation(const json& arguments, RequestCont
   request.set_operation_id(arguments.at("operation_id").get<std::string>());
   const auto response = CallUnary(*services.contree, &Stub::GetOperation, request, context.call);
   if (!response.ok()) {
-    return NameOperation(response.status(), request.operation_id());
+    return WithNextStep(NameOperation(response.status(), request.operation_id()),
+                        absl::StatusCode::kNotFound, "list_operations shows the operations");
   }
   return ToolOutput{.structured = OperationJson(response->operation())};
 }

@@ -2,7 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/status/status_macros.h"
+#include "gateway/tools/next_step.h"
 #include "gateway/tools/tool.h"
 #include "gateway/tools/unary_call.h"
 
@@ -78,14 +78,15 @@ absl::StatusOr<ToolOutput> HandleGrep(const json& arguments, RequestContext& con
   request.set_max_count(arguments.value("max_count", 0));
   request.set_max_total(arguments.at("max_total").get<int32_t>());
   request.set_case_(CaseByName(arguments.at("case").get<std::string>()));
-  ASSIGN_OR_RETURN(const contree::v1::GrepResponse found,
-                   CallUnary(*services.contree, &Stub::Grep, request, context.call));
+  const absl::StatusOr<contree::v1::GrepResponse> found =
+      CallUnary(*services.contree, &Stub::Grep, request, context.call);
+  if (!found.ok()) return WithNextStepInImage(found.status());
   ToolOutput output;
   output.structured["path"] = request.paths(0);
   output.structured["patterns"] = json(request.patterns());
-  output.structured["truncated"] = found.truncated();
+  output.structured["truncated"] = found->truncated();
   auto& matches = output.structured["matches"] = ordered_json::array();
-  for (const contree::v1::GrepMatch& match : found.matches()) matches.push_back(MatchJson(match));
+  for (const contree::v1::GrepMatch& match : found->matches()) matches.push_back(MatchJson(match));
   return output;
 }
 

@@ -1,9 +1,11 @@
 // list_files: the entries of a directory inside an image.
 
-#include "absl/strings/str_cat.h"
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_format.h"
-#include "common/rpc/grpc_context.h"
-#include "common/status/grpc_status.h"
+#include "common/status/status_macros.h"
+#include "gateway/tools/image_files.h"
 #include "gateway/tools/operation_json.h"
 #include "gateway/tools/tool.h"
 
@@ -12,9 +14,6 @@ namespace {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-// An answer is held in memory on both sides of the wire.
-constexpr size_t kMaxEntries = 50'000;
 
 constexpr char kDescription[] =
     R"(List a directory inside an image. Free: nothing is started, so prefer it to run with ls. Shows what a run with disposable=false left behind.)";
@@ -88,26 +87,14 @@ ordered_json EntryJson(const contree::v1::FileEntry& entry) {
 
 absl::StatusOr<ToolOutput> HandleListFiles(const json& arguments, RequestContext& context,
                                            const Services& services) {
-  contree::v1::ListFilesRequest request;
-  request.set_image(arguments.at("image").get<std::string>());
-  request.set_path(arguments.at("path").get<std::string>());
-  OutgoingCall call(context.call);
-  const auto reader = services.contree->ListFiles(call.client_context(), request);
+  const std::string path = arguments.at("path").get<std::string>();
+  ASSIGN_OR_RETURN(
+      const std::vector<contree::v1::FileEntry> entries,
+      ListImageDirectory(services, arguments.at("image").get<std::string>(), path, context.call));
   ordered_json files = ordered_json::array();
-  contree::v1::ListFilesResponse response;
-  while (reader->Read(&response)) {
-    for (const auto& entry : response.entries()) files.push_back(EntryJson(entry));
-    if (files.size() > kMaxEntries) {
-      call.client_context()->TryCancel();
-      reader->Finish();
-      return absl::FailedPreconditionError(absl::StrCat(
-          "directory '", request.path(), "' has more than ", kMaxEntries,
-          " entries, the most that list_files returns; use run with ls or find and a filter"));
-    }
-  }
-  if (const grpc::Status status = reader->Finish(); !status.ok()) return FromGrpcStatus(status);
+  for (const contree::v1::FileEntry& entry : entries) files.push_back(EntryJson(entry));
   ToolOutput output;
-  output.structured["path"] = request.path();
+  output.structured["path"] = path;
   output.structured["count"] = files.size();
   output.structured["files"] = std::move(files);
   return output;

@@ -45,7 +45,8 @@ TEST(ReadFileTest, AFileThatIsTooLargeIsAnErrorThatSaysWhatToDo) {
 TEST(ReadFileTest, AMissingFileIsAnErrorThatNamesIt) {
   FakeBackend backend;
   EXPECT_EQ(backend.CallError("read_file", {{"image", kBusyboxUuid}, {"path", "/nope"}}),
-            "no such file: '/nope'");
+            "no such file: '/nope'; list_files shows what a directory of an image holds, "
+            "list_images the images");
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // set_tag: names an image.
 
-#include "common/status/status_macros.h"
 #include "gateway/tools/image_json.h"
+#include "gateway/tools/next_step.h"
 #include "gateway/tools/tool.h"
 #include "gateway/tools/unary_call.h"
 
@@ -28,9 +28,12 @@ absl::StatusOr<ToolOutput> HandleSetTag(const json& arguments, RequestContext& c
   contree::v1::SetTagRequest request;
   request.set_image(arguments.at("image_uuid").get<std::string>());
   request.set_tag(arguments.value("tag", ""));
-  ASSIGN_OR_RETURN(const contree::v1::SetTagResponse response,
-                   CallUnary(*services.contree, &Stub::SetTag, request, context.call));
-  return ToolOutput{.structured = ImageJson(response.image())};
+  const auto response = CallUnary(*services.contree, &Stub::SetTag, request, context.call);
+  if (!response.ok()) {
+    return WithNextStep(response.status(), absl::StatusCode::kNotFound,
+                        "list_images shows the images");
+  }
+  return ToolOutput{.structured = ImageJson(response->image())};
 }
 
 }  // namespace
