@@ -2,6 +2,25 @@
 
 namespace contree::gateway {
 
-std::vector<Prompt> PromptTable() { return {}; }
+// Each is defined in the file of its name.
+Prompt PrepareEnvironmentPrompt();
+Prompt RunPythonPrompt();
+Prompt RunShellPrompt();
+Prompt SyncAndRunPrompt();
+Prompt InstallPackagesPrompt();
+Prompt ParallelTasksPrompt();
+Prompt BuildProjectPrompt();
+Prompt DebugFailurePrompt();
+Prompt InspectImagePrompt();
+Prompt MultiStageBuildPrompt();
+
+std::vector<Prompt> PromptTable() {
+  return {
+      PrepareEnvironmentPrompt(), RunPythonPrompt(),       RunShellPrompt(),
+      SyncAndRunPrompt(),         InstallPackagesPrompt(), ParallelTasksPrompt(),
+      BuildProjectPrompt(),       DebugFailurePrompt(),    InspectImagePrompt(),
+      MultiStageBuildPrompt(),
+  };
+}
 
 }  // namespace contree::gateway

@@ -2,8 +2,22 @@
 
 namespace contree::gateway {
 
-std::vector<Resource> ResourceTable() { return {}; }
+// Each is defined in the file of its name.
+std::vector<Resource> GuideResources();
+ResourceTemplate ImageFileTemplate();
+ResourceTemplate ImageDirectoryTemplate();
+ResourceTemplate ImageLineageTemplate();
+ResourceTemplate InstanceOperationTemplate();
+ResourceTemplate ImportOperationTemplate();
+ResourceTemplate GuideTemplate();
 
-std::vector<ResourceTemplate> ResourceTemplateTable() { return {}; }
+std::vector<Resource> ResourceTable() { return GuideResources(); }
+
+std::vector<ResourceTemplate> ResourceTemplateTable() {
+  return {
+      ImageFileTemplate(),         ImageDirectoryTemplate(),  ImageLineageTemplate(),
+      InstanceOperationTemplate(), ImportOperationTemplate(), GuideTemplate(),
+  };
+}
 
 }  // namespace contree::gateway
