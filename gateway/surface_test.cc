@@ -98,18 +98,10 @@ constexpr char kPrompts[] = R"({
   },
   "run-python": {"code": "required"},
   "run-shell": {"command": "required", "image": ["ubuntu:noble"]},
-  "sync-and-run": {"source": "required", "command": "required", "image": ["alpine:latest"]},
   "install-packages": {"packages": "required", "image": ["ubuntu:noble"]},
   "parallel-tasks": {"tasks": "required", "image": ["ubuntu:noble"]},
-  "build-project": {
-    "source": "required", "install_cmd": ["pip install -e ."], "test_cmd": ["pytest"]
-  },
   "debug-failure": {"operation_id": "required"},
-  "inspect-image": {"image": "required"},
-  "multi-stage-build": {
-    "source": "required", "install_cmd": "required", "build_cmd": ["python -m build"],
-    "test_cmd": ["pytest"]
-  }
+  "inspect-image": {"image": "required"}
 })";
 
 // Tools and parameters that other changes of these days bring.

@@ -68,7 +68,10 @@ TEST(McpServerTest, InitializeSaysWhoItIsAndWhatItCan) {
   FakeBackend backend;
   Client client(backend.server());
   const json result = client.Request("initialize", {{"protocolVersion", "2025-06-18"}})["result"];
-  EXPECT_EQ(result["capabilities"], json({{"tools", json::object()}}));
+  EXPECT_EQ(result["capabilities"], json({{"tools", json::object()},
+                                          {"resources", json::object()},
+                                          {"prompts", json::object()},
+                                          {"completions", json::object()}}));
   EXPECT_EQ(result["serverInfo"]["name"], "contree-mcp");
   EXPECT_FALSE(result["serverInfo"]["version"].get<std::string>().empty());
   // What the instructions teach has to exist.
@@ -97,7 +100,7 @@ TEST(McpServerTest, PingAnswersAndUnknownMethodsDoNotExist) {
   FakeBackend backend;
   Client client(backend.server());
   EXPECT_EQ(client.Request("ping")["result"], json::object());
-  for (const char* method : {"tools/remove", "resources/list", "notifications/x", ""}) {
+  for (const char* method : {"tools/remove", "resources/remove", "notifications/x", ""}) {
     EXPECT_EQ(client.Request(method)["error"]["code"], -32601) << method;
   }
 }
