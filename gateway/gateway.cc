@@ -6,6 +6,7 @@
 
 #include "common/server/listen_address.h"
 #include "common/status/status_macros.h"
+#include "contree/auth/v1/registry_auth_service.grpc.pb.h"
 #include "contree/v1/contree_service.grpc.pb.h"
 #include "gateway/completions/completion_registry.h"
 #include "gateway/completions/completion_table.h"
@@ -38,9 +39,14 @@ class HttpTransportEndpoint final : public HttpEndpoint {
 }  // namespace
 
 struct Gateway::Parts {
-  Parts(const ServiceChannels& channels, Workspace workspace)
-      : channel(channels.contree_service),
-        services{.contree = contree::v1::ContreeService::NewStub(channel),
+  Parts(const ServiceChannels& channels, Workspace workspace,
+        std::function<bool(const std::string& url)> open_in_browser)
+      : services{.contree = contree::v1::ContreeService::NewStub(channels.contree_service),
+                 .registry_auth =
+                     channels.auth_service == nullptr
+                         ? nullptr
+                         : auth::v1::RegistryAuthService::NewStub(channels.auth_service),
+                 .open_in_browser = std::move(open_in_browser),
                  .workspace = std::move(workspace)},
         tools(ToolTable(), services),
         resources(ResourceTable(), ResourceTemplateTable(), services),
@@ -48,7 +54,6 @@ struct Gateway::Parts {
         completions(CompletionTable(), prompts, resources, services),
         server({tools, resources, prompts, completions}) {}
 
-  const std::shared_ptr<grpc::Channel> channel;
   const Services services;
   const ToolRegistry tools;
   const ResourceRegistry resources;
@@ -57,13 +62,14 @@ struct Gateway::Parts {
   const McpServer server;
 };
 
-absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const ServiceChannels& channels,
-                                                         Workspace workspace) {
+absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(
+    const ServiceChannels& channels, Workspace workspace,
+    std::function<bool(const std::string& url)> open_in_browser) {
   if (channels.contree_service == nullptr) {
     return absl::InvalidArgumentError("the gateway needs a channel to contree-service");
   }
-  return std::unique_ptr<Gateway>(
-      new Gateway(std::make_unique<Parts>(channels, std::move(workspace))));
+  return std::unique_ptr<Gateway>(new Gateway(
+      std::make_unique<Parts>(channels, std::move(workspace), std::move(open_in_browser))));
 }
 
 Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -7,6 +7,7 @@
 // Thread-safe. A Gateway keeps nothing that another one would miss; it must outlive its
 // HttpEndpoints.
 
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -24,7 +25,8 @@ namespace contree::gateway {
 
 // Channels to the services, in-process or not. Shared with the caller.
 struct ServiceChannels {
-  std::shared_ptr<grpc::Channel> contree_service;  // required
+  std::shared_ptr<grpc::Channel> contree_service;         // required
+  std::shared_ptr<grpc::Channel> auth_service = nullptr;  // none: the tools for registries say so
 };
 
 struct StdioOptions {
@@ -53,10 +55,11 @@ class HttpEndpoint {
 
 class Gateway {
  public:
-  // `workspace`: what tools may touch of this machine's files. InvalidArgument: a channel is
-  // missing.
-  static absl::StatusOr<std::unique_ptr<Gateway>> Create(const ServiceChannels& channels,
-                                                         Workspace workspace);
+  // `workspace`: what tools may touch of this machine's files. `open_in_browser` shows the user a
+  // page; null where the user is elsewhere. InvalidArgument: a channel is missing.
+  static absl::StatusOr<std::unique_ptr<Gateway>> Create(
+      const ServiceChannels& channels, Workspace workspace,
+      std::function<bool(const std::string& url)> open_in_browser = nullptr);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

@@ -32,6 +32,7 @@ struct Flags {
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> workspace_roots;
   std::string contree_service;
+  std::string auth_service;
   std::string grpc_listen = "127.0.0.1:0";
   std::string state_dir;
   std::string log_level = "info";
@@ -60,6 +61,10 @@ void Declare(Flags& flags, CLI::App& app) {
   app.add_option("--contree-service", flags.contree_service, "HOST:PORT of contree-service")
       ->envname("CONTREE_MCP_CONTREE_SERVICE")
       ->required();
+  app.add_option("--auth-service", flags.auth_service,
+                 "HOST:PORT of auth-service; without it import_image and the tools for registries "
+                 "answer with an error")
+      ->envname("CONTREE_MCP_AUTH_SERVICE");
   app.add_option("--grpc-listen", flags.grpc_listen, "HOST:PORT for health and reflection")
       ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Taken as by every program; nothing is kept");
@@ -110,7 +115,10 @@ absl::Status Serve(const Flags& flags) {
                    Workspace::Choose(flags.mode == "stdio", flags.workspace_roots));
   ASSIGN_OR_RETURN(
       const std::unique_ptr<Gateway> gateway,
-      Gateway::Create({.contree_service = ConnectTo(flags.contree_service)}, std::move(workspace)));
+      Gateway::Create(
+          {.contree_service = ConnectTo(flags.contree_service),
+           .auth_service = flags.auth_service.empty() ? nullptr : ConnectTo(flags.auth_service)},
+          std::move(workspace)));
   ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
                    GrpcServer::Start({.listen = flags.grpc_listen}, {}));
   absl::Status status = flags.mode == "stdio" ? ServeStdio(*gateway, grpc_server->address())

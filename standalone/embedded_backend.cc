@@ -155,6 +155,7 @@ absl::Status EmbeddedBackend::StartBackend() {
   std::vector<std::string> words = options_.program;
   words.insert(words.end(),
                {"--state-dir", options_.state_dir, "--ready-fd", std::to_string(kReadyFd)});
+  words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());

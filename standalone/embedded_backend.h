@@ -27,8 +27,10 @@ namespace contree::standalone {
 
 struct EmbeddedBackendOptions {
   std::string state_dir;  // exists, absolute
-  // The program and first arguments that run a backend; "--state-dir DIR --ready-fd N" follow.
+  // The program and first arguments that run a backend; "--state-dir DIR --ready-fd N" and
+  // `arguments` follow.
   std::vector<std::string> program = {"/proc/self/exe", "local-backend"};
+  std::vector<std::string> arguments = {};
 };
 
 // Thread-safe.

@@ -271,12 +271,21 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
       ->envname("CONTREE_MCP_HTTP_PORT")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  app.add_option(
-         "--workspace-root,--workspace_root", options.workspace_roots,
-         "Directory whose files upload, rsync and download may touch in --mode http; several "
-         "with a colon between or the flag repeated; none by default")
+  app.add_option("--workspace-root,--workspace_root", options.workspace_roots,
+                 "Directory whose files upload and download may touch in --mode http; several "
+                 "with a colon between or the flag repeated; none by default")
       ->envname("CONTREE_MCP_WORKSPACE_ROOT")
       ->delimiter(':')
+      ->allow_extra_args(false);
+  app.add_option("--insecure-registry,--insecure_registry", options.insecure_registries,
+                 "HOST[:PORT] of a registry to import from without TLS; may be repeated")
+      ->envname("CONTREE_MCP_INSECURE_REGISTRIES")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--private-registry,--private_registry", options.private_registries,
+                 "HOST[:PORT] of a registry on a private address; may be repeated")
+      ->envname("CONTREE_MCP_PRIVATE_REGISTRIES")
+      ->delimiter(',')
       ->allow_extra_args(false);
   app.add_option("--url", options.url,
                  "Base URL of the ConTree API; without credentials the embedded backend serves it")

@@ -34,6 +34,9 @@ struct Options {
   // Directories whose files tools may touch over HTTP; over stdio they may touch the user's own
   // files, unless this names some.
   std::vector<std::string> workspace_roots;
+  // Registries ("HOST[:PORT]") that are spoken to without TLS, and those on private addresses.
+  std::vector<std::string> insecure_registries;
+  std::vector<std::string> private_registries;
   std::string grpc_listen;  // HOST:PORT of gRPC health, reflection and services; empty: none
   std::string log_level = "warning";
   std::string state_dir;

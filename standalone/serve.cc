@@ -1,11 +1,15 @@
 #include "standalone/serve.h"
 
+#include <functional>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "auth-service/auth_service.h"
 #include "common/files/state_directory.h"
 #include "common/server/grpc_server.h"
 #include "common/server/termination.h"
@@ -14,6 +18,7 @@
 #include "contree-service/contree_service.h"
 #include "gateway/gateway.h"
 #include "gateway/workspace/workspace.h"
+#include "standalone/desktop_browser.h"
 #include "standalone/embedded_backend.h"
 
 namespace contree::standalone {
@@ -37,6 +42,18 @@ class ConfiguredPlatform final : public ApiEndpointSource {
  private:
   const ApiEndpoint endpoint_;
 };
+
+// What the backend needs to know of registries: it reads their blobs.
+std::vector<std::string> RegistryFlags(const Options& options) {
+  std::vector<std::string> flags;
+  for (const std::string& registry : options.insecure_registries) {
+    flags.push_back(absl::StrCat("--insecure-registry=", registry));
+  }
+  for (const std::string& registry : options.private_registries) {
+    flags.push_back(absl::StrCat("--private-registry=", registry));
+  }
+  return flags;
+}
 
 absl::Status ServeStdio(gateway::Gateway& gateway) {
   std::stop_source stop;
@@ -73,23 +90,36 @@ absl::Status Serve(const Options& options) {
                    gateway::Workspace::Choose(options.mode == "stdio", options.workspace_roots));
   std::unique_ptr<ApiEndpointSource> platform;
   if (options.url.empty()) {
-    platform = std::make_unique<EmbeddedBackend>(EmbeddedBackendOptions{.state_dir = state_dir});
+    platform = std::make_unique<EmbeddedBackend>(
+        EmbeddedBackendOptions{.state_dir = state_dir, .arguments = RegistryFlags(options)});
   } else {
     platform = std::make_unique<ConfiguredPlatform>(options);
   }
   ASSIGN_OR_RETURN(const auto contree_service,
                    ContreeService::Create(
                        {.state_dir = absl::StrCat(state_dir, "/contree-service")}, platform.get()));
-  ASSIGN_OR_RETURN(const auto server,
-                   GrpcServer::Start({.listen = options.grpc_listen,
-                                      .health_names = {"contree.v1.ContreeService"}},
-                                     {contree_service->grpc_service()}));
+  ProtectProcessMemory();
+  ASSIGN_OR_RETURN(
+      const auto auth_service,
+      AuthService::Create({.state_dir = absl::StrCat(state_dir, "/auth-service"),
+                           .foreign = {.docker_config = ForeignSources::DefaultDockerConfig()},
+                           .network = {.insecure_registries = options.insecure_registries,
+                                       .private_registries = options.private_registries}}));
+  ASSIGN_OR_RETURN(
+      const auto server,
+      GrpcServer::Start(
+          {.listen = options.grpc_listen,
+           .health_names = {"contree.v1.ContreeService", "contree.auth.v1.RegistryAuthService"}},
+          {contree_service->grpc_service(), auth_service->grpc_service()}));
   if (!server->address().empty()) {
     LogInfo("contree-mcp serves", {{"grpc", server->address()}});
   }
+  const std::shared_ptr<grpc::Channel> channel = server->InProcessChannel();
+  std::function<bool(const std::string&)> open_in_browser;
+  if (options.mode == "stdio") open_in_browser = OpenInDesktopBrowser;
   ASSIGN_OR_RETURN(const auto gateway,
-                   gateway::Gateway::Create({.contree_service = server->InProcessChannel()},
-                                            std::move(workspace)));
+                   gateway::Gateway::Create({.contree_service = channel, .auth_service = channel},
+                                            std::move(workspace), std::move(open_in_browser)));
 
   absl::Status status =
       options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);

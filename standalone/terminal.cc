@@ -47,10 +47,11 @@ absl::StatusOr<std::string> ReadSecret(absl::string_view prompt) {
   termios shown{};
   const bool hide = SomebodyIsThere() && tcgetattr(STDIN_FILENO, &shown) == 0;
   if (hide) {
-    std::cerr << prompt << std::flush;
     termios hidden = shown;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    // Only now: whoever sees the prompt may type at once, and nothing of it is shown or dropped.
+    std::cerr << prompt << std::flush;
   }
   const absl::Cleanup restore = [&] {
     if (!hide) return;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -153,9 +154,10 @@ absl::Status CheckCharacters(absl::string_view text) {
   if (text.size() > kMaxReference) return Invalid(text, "it is too long");
   for (const char c : text) {
     if (!absl::ascii_isgraph(c)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the image reference holds a space, a control character or a letter beyond ASCII; ",
-          kForms));
+      constexpr size_t kMaxShown = 120;
+      return absl::InvalidArgumentError(
+          absl::StrCat("the image reference \"", absl::CHexEscape(text.substr(0, kMaxShown)),
+                       "\" holds a space, a control character or a letter beyond ASCII; ", kForms));
     }
   }
   return absl::OkStatus();

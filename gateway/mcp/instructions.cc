@@ -9,7 +9,7 @@ Commands run in isolated sandboxes made from images. An image is a file system t
 ## Always in this order
 
 1. **CHECK**: `list_images` with a `tag_prefix`. What you need may be there already.
-2. **PREPARE**, only what is missing: `run` with `disposable=false`, one step per call, the first on a base image, each later one on the `result_image` of the one before. Then `set_tag` on the last one, so that nobody has to do it again.
+2. **PREPARE**, only what is missing: `import_image` for a base, then `run` with `disposable=false`, one step per call, each on the `result_image` of the one before. Then `set_tag` on the last one, so that nobody has to do it again.
 3. **EXECUTE**: `run` on `tag:NAME`, with `disposable=true` for everything whose changes you do not need.
 
 ## Tags
@@ -18,7 +18,7 @@ Commands run in isolated sandboxes made from images. An image is a file system t
 
 ## What costs
 
-`run` starts a virtual machine; that costs time and money. Everything else is free: look before you run, and use `list_files`, `read_file` and `grep` instead of `ls`, `cat` and `grep` in a run.
+`run` and `import_image` start a virtual machine; that costs time and money. Everything else is free: look before you run, and use `list_files`, `read_file` and `grep` instead of `ls`, `cat` and `grep` in a run.
 
 ## Files
 
@@ -34,7 +34,7 @@ Start with `run` and `wait=false`, then `wait_operations` with all the ids. `mod
 
 ## Do not
 
-- prepare an image without checking for it first;
+- import or prepare an image without checking for it first;
 - leave a prepared image without a tag;
 - chain several commands in one run while preparing: you lose the images in between;
 - install with `disposable=true`: the work is thrown away;

@@ -3,9 +3,12 @@
 
 // What handlers of tools, resources, prompts and completions call and touch.
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "common/time/clock.h"
+#include "contree/auth/v1/registry_auth_service.grpc.pb.h"
 #include "contree/v1/contree_service.grpc.pb.h"
 #include "gateway/workspace/workspace.h"
 
@@ -14,6 +17,10 @@ namespace contree::gateway {
 // Thread-safe, as gRPC's stubs are; owned by the Gateway.
 struct Services {
   std::unique_ptr<contree::v1::ContreeService::StubInterface> contree;
+  // Null: this gateway has no auth-service.
+  std::unique_ptr<auth::v1::RegistryAuthService::StubInterface> registry_auth = nullptr;
+  // Shows the user a page; false: it could not be. Null where the user is not at this machine.
+  std::function<bool(const std::string& url)> open_in_browser = nullptr;
   std::unique_ptr<Clock> clock = std::make_unique<RealClock>();
   Workspace workspace = {};  // the files of this machine; by itself none
 };

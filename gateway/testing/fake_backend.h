@@ -1,11 +1,14 @@
 #ifndef GATEWAY_TESTING_FAKE_BACKEND_H_
 #define GATEWAY_TESTING_FAKE_BACKEND_H_
 
-// The real tools over a real gRPC connection to a FakeContreeService in this process.
+// The real tools over real gRPC to a FakeContreeService and a FakeRegistryAuthService in this
+// process.
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "common/server/grpc_server.h"
 #include "gateway/completions/completion_registry.h"
@@ -14,6 +17,7 @@
 #include "gateway/prompts/prompt_registry.h"
 #include "gateway/resources/resource_registry.h"
 #include "gateway/testing/fake_contree_service.h"
+#include "gateway/testing/fake_registry_auth_service.h"
 #include "gateway/tools/tool_registry.h"
 
 namespace contree::gateway {
@@ -27,6 +31,11 @@ class FakeBackend {
   ~FakeBackend();
 
   FakeContreeService& service() { return service_; }
+  // Before any call: what opens pages, and a gateway that has no auth-service.
+  void SetBrowser(std::function<bool(const std::string& url)> open_in_browser) {
+    services_.open_in_browser = std::move(open_in_browser);
+  }
+  void RemoveRegistryAuth() { services_.registry_auth = nullptr; }
   const ToolRegistry& tools() const { return *tools_; }
   const ResourceRegistry& resources() const { return *resources_; }
   const PromptRegistry& prompts() const { return *prompts_; }
@@ -48,6 +57,7 @@ class FakeBackend {
 
  private:
   FakeContreeService service_;
+  FakeRegistryAuthService registry_auth_;
   std::unique_ptr<GrpcServer> grpc_server_;
   std::shared_ptr<grpc::Channel> channel_;
   Services services_;

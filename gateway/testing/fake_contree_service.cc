@@ -214,6 +214,29 @@ grpc::Status FakeContreeService::RunInstance(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+grpc::Status FakeContreeService::ImportImage(grpc::ServerContext*,
+                                             const contree::v1::ImportImageRequest* request,
+                                             contree::v1::ImportImageResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  calls_.imports.push_back(*request);
+  const std::string id = absl::StrCat("import-", calls_.imports.size());
+  FakeOperation& operation = operations_[id];
+  operation.record.set_id(id);
+  operation.record.set_kind(contree::v1::OPERATION_KIND_IMAGE_IMPORT);
+  operation.record.set_state(contree::v1::OPERATION_STATE_EXECUTING);
+  operation.record.mutable_import()->set_registry_url(request->registry_url());
+  response->set_operation_id(id);
+  if (!hold_) {
+    Operation record = operation.record;
+    record.set_state(contree::v1::OPERATION_STATE_SUCCESS);
+    record.set_result_image(absl::StrCat("image-of-", id));
+    record.set_result_tag(request->tag());
+    CompleteLocked(id, std::move(record));
+  }
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeContreeService::GetOperation(grpc::ServerContext*,
                                               const contree::v1::GetOperationRequest* request,
                                               contree::v1::GetOperationResponse* response) {

@@ -30,6 +30,7 @@ struct FakeCalls {
   std::vector<contree::v1::SetTagRequest> set_tag;
   std::vector<contree::v1::RunInstanceRequest> run;
   std::vector<absl::Time> run_deadlines;
+  std::vector<contree::v1::ImportImageRequest> imports;
   std::vector<contree::v1::ListOperationsRequest> list_operations;
   std::vector<contree::v1::WatchOperationRequest> watch;
   std::vector<contree::v1::WatchOperationsRequest> watch_many;
@@ -93,6 +94,10 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   grpc::Status RunInstance(grpc::ServerContext* context,
                            const contree::v1::RunInstanceRequest* request,
                            contree::v1::RunInstanceResponse* response) override;
+  // As RunInstance; the ids are "import-1", "import-2", …; each makes an image of its own.
+  grpc::Status ImportImage(grpc::ServerContext* context,
+                           const contree::v1::ImportImageRequest* request,
+                           contree::v1::ImportImageResponse* response) override;
   grpc::Status GetOperation(grpc::ServerContext* context,
                             const contree::v1::GetOperationRequest* request,
                             contree::v1::GetOperationResponse* response) override;

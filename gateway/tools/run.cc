@@ -1,17 +1,11 @@
 // run: a command on an image.
 
-#include <atomic>
-#include <optional>
-#include <stop_token>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "common/status/status_context.h"
+#include "absl/time/time.h"
 #include "common/status/status_macros.h"
-#include "gateway/tools/follow_operation.h"
 #include "gateway/tools/operation_json.h"
-#include "gateway/tools/progress_text.h"
+#include "gateway/tools/started_operation.h"
 #include "gateway/tools/tool.h"
 #include "gateway/tools/unary_call.h"
 
@@ -19,18 +13,11 @@ namespace contree::gateway {
 namespace {
 
 using contree::v1::ContreeService;
-using contree::v1::Operation;
-using contree::v1::OperationEvent;
 using nlohmann::json;
 using Stub = ContreeService::StubInterface;
 
-// What a run may take besides its command: queueing, starting the sandbox, storing the result.
-constexpr absl::Duration kMargin = absl::Seconds(60);
-// Cancelling waits until the platform has stopped the command.
-constexpr absl::Duration kCancelTimeout = absl::Seconds(30);
-
 constexpr char kDescription[] =
-    R"(Run a command in an isolated sandbox made from an image. Nothing in it can harm anything outside: root is free to install, delete and break things. Each call starts a sandbox, which is what costs; every other tool here is free.
+    R"(Run a command in an isolated sandbox made from an image. Nothing in it can harm anything outside: root is free to install, delete and break things. Each call starts a sandbox, which is what costs (as import_image does); every other tool here is free.
 
 - image: a UUID or tag:NAME. Call list_images first to find one.
 - disposable=true (default): what the command changes is thrown away. Use it for tests and queries.
@@ -95,62 +82,16 @@ contree::v1::RunInstanceRequest ToRequest(const json& arguments) {
   return request;
 }
 
-// Starting ends early only when the connection broke: a client that cancels wants the operation
-// cancelled too, for which its id has to be known.
-absl::StatusOr<std::string> Start(Stub& stub, const contree::v1::RunInstanceRequest& request,
-                                  const RequestContext& context) {
-  std::stop_source abandoned;
-  const std::stop_callback on_stop(context.call.stop, [&context, &abandoned] {
-    if (!context.cancelled_by_client()) abandoned.request_stop();
-  });
-  CallContext call = context.call;
-  call.stop = abandoned.get_token();
-  ASSIGN_OR_RETURN(contree::v1::RunInstanceResponse response,
-                   CallUnary(stub, &Stub::RunInstance, request, call));
-  return std::move(*response.mutable_operation_id());
-}
-
-absl::Status Cancel(Stub& stub, const std::string& operation_id, const CallContext& context) {
-  CallContext call = context;
-  call.stop = {};  // it is requested already
-  call.deadline = absl::Now() + kCancelTimeout;
-  contree::v1::CancelOperationRequest request;
-  request.set_operation_id(operation_id);
-  return CallUnary(stub, &Stub::CancelOperation, request, call).status();
-}
-
 absl::StatusOr<ToolOutput> HandleRun(const json& arguments, RequestContext& context,
                                      const Services& services) {
-  const bool wait = arguments.at("wait").get<bool>();
-  if (wait) {
-    context.call.deadline =
-        absl::Now() + absl::Seconds(arguments.at("timeout").get<int64_t>()) + kMargin;
-  }
   Stub& stub = *services.contree;
-  ASSIGN_OR_RETURN(const std::string operation_id, Start(stub, ToRequest(arguments), context));
-
-  ToolOutput output;
-  if (!wait && !context.cancelled_by_client()) {
-    output.structured["operation_id"] = operation_id;
-    return output;
-  }
-  context.report_progress(absl::StrCat("operation ", operation_id, " started"));
-  const absl::StatusOr<Operation> operation = FollowOperation(
-      stub, *services.clock, operation_id, context.call, [&context](const OperationEvent& event) {
-        if (const std::string text = ProgressText(event); !text.empty()) {
-          context.report_progress(text);
-        }
+  return StartOperation(
+      arguments.at("wait").get<bool>(), absl::Seconds(arguments.at("timeout").get<int64_t>()),
+      context, services, [&](const CallContext& call) -> absl::StatusOr<std::string> {
+        ASSIGN_OR_RETURN(contree::v1::RunInstanceResponse response,
+                         CallUnary(stub, &Stub::RunInstance, ToRequest(arguments), call));
+        return std::move(*response.mutable_operation_id());
       });
-  if (!operation.ok()) {
-    if (!context.cancelled_by_client()) return operation.status();
-    const absl::Status cancelled = Cancel(stub, operation_id, context.call);
-    return cancelled.ok()
-               ? operation.status()
-               : Annotate(cancelled, absl::StrCat("cancelling operation ", operation_id));
-  }
-  output.structured = OperationJson(*operation);
-  output.is_error = operation->state() == contree::v1::OPERATION_STATE_FAILED;
-  return output;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@ namespace contree::gateway {
 
 // Each is defined in the file of its name.
 Tool RunTool();
+Tool ImportImageTool();
 Tool ListImagesTool();
 Tool GetImageTool();
 Tool SetTagTool();
@@ -16,12 +17,15 @@ Tool ListOperationsTool();
 Tool GetOperationTool();
 Tool WaitOperationsTool();
 Tool CancelOperationTool();
+Tool RegistryTokenObtainTool();
+Tool RegistryAuthTool();
 Tool WhoamiTool();
 Tool GetGuideTool();
 
 std::vector<Tool> ToolTable() {
   return {
       RunTool(),
+      ImportImageTool(),
       ListImagesTool(),
       GetImageTool(),
       SetTagTool(),
@@ -34,6 +38,8 @@ std::vector<Tool> ToolTable() {
       GetOperationTool(),
       WaitOperationsTool(),
       CancelOperationTool(),
+      RegistryTokenObtainTool(),
+      RegistryAuthTool(),
       WhoamiTool(),
       GetGuideTool(),
   };

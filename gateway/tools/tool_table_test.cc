@@ -86,16 +86,18 @@ TEST(ToolTableTest, NamesAreUniqueAndFitEveryClientsLimit) {
 }
 
 TEST(ToolTableTest, AnnotationsAreWhatWasDecided) {
-  const std::set<std::string> read_only = {"list_images", "get_image",     "list_files",
-                                           "read_file",   "get_operation", "list_operations",
-                                           "grep",        "whoami",        "get_guide"};
-  const std::set<std::string> destructive = {"set_tag", "cancel_operation", "wait_operations",
-                                             "download"};
+  const std::set<std::string> read_only = {
+      "list_images",     "get_image", "list_files", "read_file", "get_operation",
+      "list_operations", "grep",      "whoami",     "get_guide", "registry_token_obtain"};
+  const std::set<std::string> destructive = {"set_tag",  "cancel_operation", "wait_operations",
+                                             "download", "import_image",     "registry_auth"};
+  const std::set<std::string> open_world = {"run", "import_image", "registry_auth",
+                                            "registry_token_obtain"};
   for (const Tool& tool : ToolTable()) {
     EXPECT_EQ(tool.annotations.read_only, read_only.contains(tool.name)) << tool.name;
     EXPECT_EQ(tool.annotations.destructive, destructive.contains(tool.name)) << tool.name;
     EXPECT_EQ(tool.annotations.idempotent, tool.name != "run") << tool.name;
-    EXPECT_EQ(tool.annotations.open_world, tool.name == "run") << tool.name;
+    EXPECT_EQ(tool.annotations.open_world, open_world.contains(tool.name)) << tool.name;
   }
 }
 
@@ -113,7 +115,7 @@ TEST(ToolRegistryTest, AnUnknownToolIsAProtocolErrorThatListsTheKnownOnes) {
   RequestContext context;
   const absl::Status status = backend.tools().Call("rum", json::object(), context).status();
   EXPECT_EQ(JsonRpcCode(status), kInvalidParamsCode);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("run, list_images"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("run, import_image, list_images"));
 }
 
 TEST(ToolRegistryTest, ArgumentsThatAreNoObjectAreAnErrorOfTheTool) {

@@ -106,8 +106,10 @@ absl::StatusOr<StoredFile> SendFile(const Services& services, const std::string&
                                     RequestContext& context) {
   ASSIGN_OR_RETURN(const HostSource file, services.workspace.OpenSource(path));
   if (file.is_directory) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "'", path, "' is a directory: rsync brings a whole directory, upload one file"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("'", path,
+                     "' is a directory: upload takes one file at a time; an archive of the "
+                     "directory can be unpacked in a run"));
   }
   // Files that the kernel makes up, such as those of /proc, say that they are empty and are not.
   const std::optional<int64_t> size =

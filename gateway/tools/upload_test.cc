@@ -76,7 +76,7 @@ TEST(UploadTest, WhatCannotBeReadIsAnErrorThatNamesIt) {
   EXPECT_THAT(backend.CallError("upload", {{"path", directory.File("nope")}}),
               HasSubstr(directory.File("nope")));
   EXPECT_THAT(backend.CallError("upload", {{"path", directory.path()}}),
-              AllOf(HasSubstr(directory.path()), HasSubstr("rsync")));
+              AllOf(HasSubstr(directory.path()), HasSubstr("one file at a time")));
   EXPECT_THAT(backend.CallError("upload", {{"content_base64", "data:text/plain;base64,eA=="}}),
               HasSubstr("content_base64 is not base64"));
   EXPECT_TRUE(backend.service().calls().uploads.empty());

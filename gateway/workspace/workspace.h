@@ -2,7 +2,7 @@
 #define GATEWAY_WORKSPACE_WORKSPACE_H_
 
 // The files of the machine that the gateway runs on, as far as tools may touch them: what upload
-// reads, rsync walks and download writes.
+// reads and download writes.
 //
 // Over stdio these are the user's own files: the client started this process, as this user. Over
 // HTTP they are only what lies below directories that the operator named, resolved by the kernel so
