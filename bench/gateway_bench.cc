@@ -1,4 +1,4 @@
-// What MCP itself costs: many small calls over HTTP and stdio, many that wait, many subscriptions.
+// What MCP itself costs: many small calls over HTTP and stdio, and many that wait.
 // Over HTTP the yardstick is a bare cpp-httplib handler that answers as many bytes, loaded in the
 // same way in the same run; quote the ratio.
 //
@@ -40,8 +40,6 @@ using testing_harness::ServerProcess;
 constexpr char kTool[] = "get_guide";
 constexpr char kArguments[] = R"({"section":"quickstart"})";
 constexpr int kWaiting = 1000;
-constexpr char kMeta[] =
-    R"("_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}})";
 
 struct Programs {
   std::string contree_mcp;
@@ -56,16 +54,18 @@ int PortOf(const std::string& url) {
   return port;
 }
 
-// A POST as a client of 2026-07-28 sends it.
-std::string PostOf(const std::string& method, const std::string& name, const std::string& params) {
-  const std::string body = absl::StrCat(R"({"jsonrpc":"2.0","id":1,"method":")", method,
-                                        R"(","params":{)", params, ",", kMeta, "}}");
+// tools/call as a client of 2025-11-25 sends it.
+std::string CallOf(const std::string& tool, const json& arguments) {
+  const std::string body = json({{"jsonrpc", "2.0"},
+                                 {"id", 1},
+                                 {"method", "tools/call"},
+                                 {"params", {{"name", tool}, {"arguments", arguments}}}})
+                               .dump();
   return absl::StrCat(
       "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-      "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n"
-      "Mcp-Method: ",
-      method, "\r\n", name.empty() ? "" : absl::StrCat("Mcp-Name: ", name, "\r\n"),
-      "Content-Length: ", body.size(), "\r\n\r\n", body);
+      "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n"
+      "Content-Length: ",
+      body.size(), "\r\n\r\n", body);
 }
 
 absl::Status BenchHttpCalls(const Programs& programs, const std::string& url, pid_t pid,
@@ -110,32 +110,15 @@ absl::Status BenchWaiting(testing_harness::McpHttpClient& client, int port, pid_
   const double before = ResidentMegabytes(pid);
   ASSIGN_OR_RETURN(
       OpenRequests waiting,
-      OpenRequests::Send(
-          port, kWaiting,
-          PostOf("tools/call", "wait_operations",
-                 absl::StrCat(
-                     R"("name":"wait_operations","arguments":{"timeout":900,"operation_ids":[")",
-                     id, R"("]})"))));
-  ASSIGN_OR_RETURN(
-      OpenRequests subscriptions,
-      OpenRequests::Send(
-          port, kWaiting,
-          PostOf("subscriptions/listen", "",
-                 absl::StrCat(
-                     R"("notifications":{"resourceSubscriptions":["contree://operations/instance/)",
-                     id, R"("]})"))));
-  const int acknowledged = subscriptions.WaitForFirstBytes(absl::Seconds(60));
-  if (acknowledged != kWaiting) {
-    return absl::InternalError(
-        absl::StrCat("only ", acknowledged, " of ", kWaiting, " subscriptions were acknowledged"));
-  }
+      OpenRequests::Send(port, kWaiting,
+                         CallOf("wait_operations", {{"operation_ids", {id}}, {"timeout", 900}})));
   const absl::Duration cpu_before = bench::ProcessorTime(pid);
   const absl::Time idle_from = absl::Now();
   absl::SleepFor(absl::Seconds(3));
   const double busy =
       100 * absl::FDivDuration(bench::ProcessorTime(pid) - cpu_before, absl::Now() - idle_from);
   PrintFigure(
-      "1,000 waiting calls and 1,000 subscriptions", ResidentMegabytes(pid), "MB resident",
+      "1,000 waiting calls", ResidentMegabytes(pid), "MB resident",
       absl::StrFormat("%.1f MB before; %.1f %% of a core while nothing happens", before, busy),
       "under 150 MB");
   const absl::Time cancelled_at = absl::Now();

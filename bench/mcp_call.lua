@@ -1,21 +1,14 @@
--- wrk: tools/call as a client of MCP 2026-07-28 sends it.
+-- wrk: tools/call as a client of MCP 2025-11-25 sends it.
 --   wrk -t1 -c16 -d5s -s mcp_call.lua URL -- TOOL ARGUMENTS-AS-JSON
-local tool, arguments
+local message
 
 function init(args)
-  tool = args[1]
-  arguments = args[2]
-  local body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"' .. tool .. '","arguments":' .. arguments ..
-    ',"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":' ..
-    '{"name":"wrk","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}'
-  local headers = {
+  local body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"' .. args[1] .. '","arguments":' .. args[2] .. '}}'
+  message = wrk.format("POST", nil, {
     ["Content-Type"] = "application/json",
     ["Accept"] = "application/json, text/event-stream",
-    ["MCP-Protocol-Version"] = "2026-07-28",
-    ["Mcp-Method"] = "tools/call",
-    ["Mcp-Name"] = tool,
-  }
-  message = wrk.format("POST", nil, headers, body)
+    ["MCP-Protocol-Version"] = "2025-11-25",
+  }, body)
 end
 
 function request()

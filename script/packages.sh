@@ -9,7 +9,7 @@ BUILD_PACKAGES=(
   protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 # What the local backend runs commands with.
-RUN_PACKAGES=(bubblewrap busybox-static ca-certificates passt uidmap)
+RUN_PACKAGES=(bubblewrap busybox-static ca-certificates uidmap)
 # What script/bench loads servers with.
 BENCH_PACKAGES=(wrk)
 # What tests and benchmarks compare and play with.
