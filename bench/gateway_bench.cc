@@ -83,6 +83,9 @@ absl::Status BenchHttpCalls(const Programs& programs, const std::string& url, pi
       const absl::Duration cpu_before = bench::ProcessorTime(pid);
       ASSIGN_OR_RETURN(const HttpLoad load, LoadHttp(programs.wrk_script, url, connections,
                                                      duration, kTool, kArguments));
+      if (load.errors != 0) {
+        return absl::InternalError(absl::StrCat(load.errors, " of the calls over HTTP failed"));
+      }
       if (!counts) continue;
       const double cpu_us = absl::ToDoubleMicroseconds(bench::ProcessorTime(pid) - cpu_before) /
                             (load.calls_per_second * absl::ToDoubleSeconds(duration));

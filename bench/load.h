@@ -22,10 +22,10 @@ struct HttpLoad {
   double calls_per_second = 0;
   double p50_ms = 0;
   double p99_ms = 0;
+  int errors = 0;  // connections that failed or broke, answers that were no success
 };
 
-// Runs wrk with one thread and the script beside it against `url`. Internal: wrk cannot be run, or
-// one answer was an error.
+// Runs wrk with one thread and the script beside it against `url`. Internal: wrk cannot be run.
 absl::StatusOr<HttpLoad> LoadHttp(const std::string& script, const std::string& url,
                                   int connections, absl::Duration duration, const std::string& tool,
                                   const std::string& arguments);
