@@ -38,6 +38,15 @@ void SetUpGrpc() {
   });
 }
 
+// What a client may send ahead of its reader, in one stream. By default gRPC lets a fast client go
+// on to 16 MiB of each, and more in between.
+constexpr int kReadAheadBytes = 4 << 20;
+
+void BoundReadAhead(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kReadAheadBytes);
+}
+
 void SetKeepalive(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -60,6 +69,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   SetUpGrpc();
   grpc::ServerBuilder builder;
   SetKeepalive(builder);
+  BoundReadAhead(builder);
   builder.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
   builder.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
   // By default nearly every call of the synchronous API makes a thread and ends one.
