@@ -64,7 +64,7 @@ int FreePort() {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size);
+  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return 0;
   getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
   return ntohs(address.sin_port);
 }

@@ -131,7 +131,7 @@ std::string RegistryTransport::CertificatesFor(const HttpUrl& url) const {
   const std::string host_and_port(
       absl::StripPrefix(absl::StripPrefix(origin, "https://"), "http://"));
   for (const char* directory : {"/etc/containers/certs.d/", "/etc/docker/certs.d/"}) {
-    const std::string path = absl::StrCat(directory, host_and_port, "/ca.crt");
+    std::string path = absl::StrCat(directory, host_and_port, "/ca.crt");
     if (access(path.c_str(), R_OK) == 0) return path;
   }
   return "";

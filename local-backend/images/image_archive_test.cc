@@ -37,7 +37,7 @@ std::string ArchiveOf(const ImageReader& reader, const std::string& path) {
 
 // What GNU tar, an implementation that is not ours, makes of it.
 std::string Unpack(const std::string& archive) {
-  const std::string place = NewTestDirectory();
+  std::string place = NewTestDirectory();
   std::ofstream(place + ".tar", std::ios::binary) << archive;
   const std::string command = absl::StrCat(
       "tar --xattrs --xattrs-include='*' --numeric-owner -xpf ", place, ".tar -C ", place);
