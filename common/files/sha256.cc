@@ -32,11 +32,19 @@ void Sha256::Update(absl::string_view bytes) {
   EVP_DigestUpdate(context_->digest.get(), bytes.data(), bytes.size());
 }
 
-std::string Sha256::FinishHex() {
+std::string Sha256::Finish() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   EVP_DigestFinal_ex(context_->digest.get(), digest, &size);
-  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
+  return std::string(reinterpret_cast<const char*>(digest), size);
+}
+
+std::string Sha256::FinishHex() { return absl::BytesToHexString(Finish()); }
+
+std::string Sha256Bytes(absl::string_view bytes) {
+  Sha256 hash;
+  hash.Update(bytes);
+  return hash.Finish();
 }
 
 std::string Sha256Hex(absl::string_view bytes) {

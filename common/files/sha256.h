@@ -18,7 +18,8 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
 
   void Update(absl::string_view bytes);
-  // 64 lower-case hexadecimal digits; nothing may follow.
+  // 32 bytes, or 64 lower-case hexadecimal digits; nothing may follow.
+  std::string Finish();
   std::string FinishHex();
 
  private:
@@ -26,6 +27,7 @@ class Sha256 {
   std::unique_ptr<Context> context_;
 };
 
+std::string Sha256Bytes(absl::string_view bytes);  // 32 of them
 std::string Sha256Hex(absl::string_view bytes);
 
 // Whether `text` is what FinishHex returns.

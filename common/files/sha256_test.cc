@@ -1,5 +1,6 @@
 #include "common/files/sha256.h"
 
+#include "absl/strings/escaping.h"
 #include "gtest/gtest.h"
 
 namespace contree {
@@ -8,6 +9,11 @@ namespace {
 TEST(Sha256Test, KnownValues) {
   EXPECT_EQ(Sha256Hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Sha256Test, BytesAreTheSameDigest) {
+  EXPECT_EQ(Sha256Bytes("abc").size(), 32U);
+  EXPECT_EQ(absl::BytesToHexString(Sha256Bytes("abc")), Sha256Hex("abc"));
 }
 
 TEST(Sha256Test, PiecesAreTheWhole) {
