@@ -161,20 +161,19 @@ void Operations::Execute(Live& live) {
       images_.Discard(directory);
       return attached;
     }
-    const SandboxSpec spec = {
-        .root = {.layers = std::move(layers),
+    SandboxSpec spec;
+    spec.root = {.layers = std::move(layers),
                  .upper = directory.upper,
                  .work = directory.work,
-                 .empty_directory = images_.empty_directory()},
-        .hostname = request.hostname,
-        .argv = CommandLine(request),
-        .environment = EnvironmentOf(request),
-        .cwd = request.cwd.empty() ? "/" : request.cwd,
-        .uid = request.uid,
-        .gid = request.gid,
-        .stdin_bytes = request.stdin_bytes,
-        .timeout = request.timeout,
-    };
+                 .empty_directory = images_.empty_directory()};
+    spec.hostname = request.hostname;
+    spec.argv = CommandLine(request);
+    spec.environment = EnvironmentOf(request);
+    spec.cwd = request.cwd.empty() ? "/" : request.cwd;
+    spec.uid = request.uid;
+    spec.gid = request.gid;
+    spec.stdin_bytes = request.stdin_bytes;
+    spec.timeout = request.timeout;
     const absl::StatusOr<SandboxExit> exit = launcher_.Run(
         spec, live.cancel,
         {.on_started = [&](int pid) { report.OnStarted(pid); },

@@ -1,9 +1,12 @@
 #ifndef LOCAL_BACKEND_SANDBOX_SANDBOX_H_
 #define LOCAL_BACKEND_SANDBOX_SANDBOX_H_
 
-// Runs one command on an overlay in namespaces of its own: processes, mounts, network (loopback
-// only), IPC, hostname, with few capabilities and system calls. When Run returns, nothing of the
-// sandbox is alive.
+// Runs commands on an overlay in namespaces of its own: processes, mounts, network (loopback only),
+// IPC, hostname, with few capabilities and system calls. A sandbox is made for one command; others
+// may be started beside it while it runs. When its end is told, nothing of the sandbox is alive.
+//
+// All sandboxes of a launcher are followed by one thread, which makes the callbacks: they must not
+// block.
 
 #include <cstdint>
 #include <functional>
@@ -16,30 +19,30 @@
 #include "absl/time/time.h"
 #include "common/files/unique_fd.h"
 #include "local-backend/sandbox/cancel_event.h"
+#include "local-backend/sandbox/event_loop.h"
 #include "local-backend/sandbox/overlay.h"
 #include "local-backend/sandbox/sandbox_init_protocol.h"
 
 namespace contree {
 
-struct SandboxSpec {
-  OverlayMount root;  // writable
-  std::string hostname;
+struct ProcessSpec {
   std::vector<std::string> argv;         // argv[0] is looked up on the PATH of `environment`
   std::vector<std::string> environment;  // NAME=value
   std::string cwd = "/";                 // made where it is missing
   uint32_t uid = 0;
   uint32_t gid = 0;
-  std::string stdin_bytes;  // then its end
+  std::string stdin_bytes;        // then its end, unless
+  bool stdin_stays_open = false;  // for RunningSandbox::WriteStdin
+};
+
+// A sandbox and its command.
+struct SandboxSpec : ProcessSpec {
+  OverlayMount root;  // writable
+  std::string hostname;
   absl::Duration timeout = absl::InfiniteDuration();
 };
 
 enum class OutputStream { kStdout, kStderr };
-
-// What happens meanwhile, on the thread that called Run.
-struct SandboxEvents {
-  std::function<void(int pid)> on_started;  // the command's process id as the sandbox sees it
-  std::function<void(OutputStream stream, absl::string_view bytes)> on_output;
-};
 
 // How the command ended. One that does not exist or cannot be executed is an end too: exit code 127
 // or 126, and the reason on stderr.
@@ -51,6 +54,35 @@ struct SandboxExit {
   bool timed_out = false;  // killed when the timeout passed
   absl::Duration elapsed;
   ExitedReply usage = {};
+};
+
+// What happens to one process meanwhile, on the launcher's thread.
+struct SandboxEvents {
+  std::function<void(int pid)> on_started = nullptr;  // the process id as the sandbox sees it
+  std::function<void(OutputStream stream, absl::string_view bytes)> on_output = nullptr;
+  // How a process beside the command ended, killed with the sandbox if not before. What it left in
+  // the background may still write.
+  std::function<void(const SandboxExit&)> on_exited = nullptr;
+};
+
+// Processes are known by numbers (spid): the command is kMainProcess. Thread-safe.
+class RunningSandbox {
+ public:
+  virtual ~RunningSandbox() = default;
+
+  // Starts a process beside the command. `spid` is one that was not used before. Where it cannot be
+  // made, or the sandbox has ended meanwhile, on_exited says so soon. InvalidArgument: as
+  // SandboxLauncher::Start.
+  virtual absl::Status StartProcess(uint32_t spid, ProcessSpec spec, SandboxEvents events) = 0;
+
+  // Writes to the stdin of a process, and closes it where `close`. NotFound: no such process.
+  // FailedPrecondition: its stdin is closed, or it has ended. ResourceExhausted: it has not read
+  // much of what was written before; nothing of `bytes` was taken.
+  virtual absl::Status WriteStdin(uint32_t spid, std::string bytes, bool close) = 0;
+
+  // To the process and all of its group. NotFound: no such process. FailedPrecondition: it has
+  // ended.
+  virtual absl::Status Signal(uint32_t spid, int signal) = 0;
 };
 
 // Thread-safe.
@@ -65,21 +97,34 @@ class SandboxLauncher {
   // FailedPrecondition: something that isolation needs is missing; the message says what.
   static absl::StatusOr<std::unique_ptr<SandboxLauncher>> Create(const Options& options);
 
-  // Runs the command to its end; the calling thread is the sandbox's keeper: were it to die, all in
-  // it would. Cancelled: cancel was asked for, and everything was killed. FailedPrecondition: the
-  // sandbox cannot be made. ResourceExhausted: the image has too many layers. Internal: the sandbox
+  ~SandboxLauncher();  // kills what still runs, without a word to it
+
+  // Starts a sandbox with its command. The calling thread must live until the end is told: were it
+  // to end, all in the sandbox would. `cancel` is looked at until then. Cancelled,
+  // FailedPrecondition: it cannot be made. ResourceExhausted: the image has too many layers, or the
+  // system is out of descriptors. InvalidArgument: a NUL in the command, or too long a one.
+  //
+  // on_end is called once, last: with how the command ended, or with Cancelled: cancel was asked
+  // for, and everything was killed. FailedPrecondition: the sandbox cannot be made. Internal: it
   // died without a report.
+  using OnEnd = std::function<void(absl::StatusOr<SandboxExit>)>;
+  absl::StatusOr<std::shared_ptr<RunningSandbox>> Start(const SandboxSpec& spec,
+                                                        const CancelEvent& cancel,
+                                                        SandboxEvents events, OnEnd on_end);
+
+  // Start, and waits for the end.
   absl::StatusOr<SandboxExit> Run(const SandboxSpec& spec, const CancelEvent& cancel,
                                   const SandboxEvents& events);
 
  private:
   SandboxLauncher(std::string bubblewrap, std::string mount_point, UniqueFd seccomp_filter,
-                  UniqueFd init);
+                  UniqueFd init, std::unique_ptr<EventLoop> loop);
 
   const std::string bubblewrap_;
   const std::string mount_point_;
   const UniqueFd seccomp_filter_;
   const UniqueFd init_;
+  const std::unique_ptr<EventLoop> loop_;
 };
 
 }  // namespace contree

@@ -37,7 +37,8 @@ using contree::StartRequest;
 
 constexpr int kMaxProcesses = 1024;  // that the backend may have asked for at once
 constexpr rlim_t kMaxUserProcesses = 8192;
-constexpr int kCannotRun = 126;  // as shells have it
+constexpr rlim_t kOpenFiles = 1024;  // a command may raise it
+constexpr int kCannotRun = 126;      // as shells have it
 constexpr int kNotFound = 127;
 
 struct Process {
@@ -159,6 +160,12 @@ void MakeDirectories(const char* path) {
   // uid together.
   const rlimit limit = {kMaxUserProcesses, kMaxUserProcesses};
   setrlimit(RLIMIT_NPROC, &limit);
+  // What the backend allows itself is no default for programs that walk over all they may open.
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > kOpenFiles) {
+    files.rlim_cur = kOpenFiles;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
   const rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   umask(022);

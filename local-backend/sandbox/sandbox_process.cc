@@ -73,10 +73,10 @@ absl::StatusOr<SandboxProcess> LaunchSandbox(SandboxLaunch launch) {
   return process;
 }
 
-absl::Status SendFrame(int control, FrameType type, const std::string& payload,
-                       const std::vector<int>& descriptors) {
-  FrameHeader header = {.type = type, .size = static_cast<uint32_t>(payload.size())};
-  iovec part = {.iov_base = &header, .iov_len = sizeof header};
+namespace {
+
+ssize_t Send(int control, absl::string_view bytes, const std::vector<int>& descriptors, int flags) {
+  iovec part = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
   alignas(cmsghdr) char attached[CMSG_SPACE(3 * sizeof(int))] = {};
   msghdr message = {};
   message.msg_iov = &part;
@@ -92,13 +92,27 @@ absl::Status SendFrame(int control, FrameType type, const std::string& payload,
   }
   ssize_t sent;
   do {
-    sent = sendmsg(control, &message, MSG_NOSIGNAL);
+    sent = sendmsg(control, &message, MSG_NOSIGNAL | flags);
   } while (sent < 0 && errno == EINTR);
-  if (sent != sizeof header) return absl::UnavailableError("the sandbox is gone");
-  absl::string_view left = payload;
+  return sent;
+}
+
+}  // namespace
+
+ssize_t SendSome(int control, absl::string_view bytes, const std::vector<int>& descriptors) {
+  return Send(control, bytes, descriptors, MSG_DONTWAIT);
+}
+
+absl::Status SendFrame(int control, FrameType type, const std::string& payload,
+                       const std::vector<int>& descriptors) {
+  const FrameHeader header = {.type = type, .size = static_cast<uint32_t>(payload.size())};
+  std::string frame(reinterpret_cast<const char*>(&header), sizeof header);
+  frame += payload;
+  absl::string_view left = frame;
   while (!left.empty()) {
-    sent = send(control, left.data(), left.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
+    // The descriptors go with the first byte.
+    const ssize_t sent =
+        Send(control, left, left.size() == frame.size() ? descriptors : std::vector<int>(), 0);
     if (sent <= 0) return absl::UnavailableError("the sandbox is gone");
     left.remove_prefix(static_cast<size_t>(sent));
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/files/unique_fd.h"
 #include "local-backend/sandbox/sandbox_init_protocol.h"
 
@@ -31,6 +32,10 @@ struct SandboxLaunch {
 
 // Forks and executes. The child dies with the calling thread. Internal: what the system said.
 absl::StatusOr<SandboxProcess> LaunchSandbox(SandboxLaunch launch);
+
+// Sends as much of `bytes` as goes without waiting, with `descriptors` (none or three) attached to
+// the first. As send(2): how many, or -1 and errno.
+ssize_t SendSome(int control, absl::string_view bytes, const std::vector<int>& descriptors);
 
 // Sends one frame to the init, with `descriptors` (none or three) attached. Unavailable: the init
 // is gone.

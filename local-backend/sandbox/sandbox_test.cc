@@ -1,8 +1,12 @@
 #include "local-backend/sandbox/sandbox.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -239,6 +243,211 @@ TEST(SandboxTest, ForkBombIsBounded) {
   ASSERT_OK(result.exit);
   EXPECT_TRUE(result.exit->timed_out);
   EXPECT_EQ(RunSpec(Shell("echo alive")).out, "alive\n");
+}
+
+// Collects what happens to one process; may be waited for.
+class Recorder {
+ public:
+  SandboxEvents Events() {
+    return {
+        .on_started = [this](int) { Record([this] { started_ = true; }); },
+        .on_output =
+            [this](OutputStream stream, absl::string_view bytes) {
+              Record([&] {
+                (stream == OutputStream::kStdout ? out_ : err_).append(bytes.data(), bytes.size());
+              });
+            },
+        .on_exited = [this](const SandboxExit& exit) { Record([&] { exit_ = exit; }); }};
+  }
+  SandboxLauncher::OnEnd OnEnd() {
+    return [this](absl::StatusOr<SandboxExit> end) { Record([&] { end_ = std::move(end); }); };
+  }
+
+  void AwaitStart() {
+    Await([this] { return started_; });
+  }
+  std::string AwaitOut(size_t bytes) {
+    Await([&] { return out_.size() >= bytes; });
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return out_;
+  }
+  SandboxExit AwaitExit() {
+    Await([this] { return exit_.has_value(); });
+    return *exit_;
+  }
+  absl::StatusOr<SandboxExit> AwaitEnd() {
+    Await([this] { return end_.has_value(); });
+    return *end_;
+  }
+  std::string out() const { return out_; }
+  std::string err() const { return err_; }
+
+ private:
+  void Record(const std::function<void()>& change) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    change();
+    changed_.notify_all();
+  }
+  void Await(const std::function<bool()>& condition) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(60), condition));
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool started_ = false;
+  std::string out_;
+  std::string err_;
+  std::optional<SandboxExit> exit_;
+  std::optional<absl::StatusOr<SandboxExit>> end_;
+};
+
+ProcessSpec Beside(const std::string& script) {
+  ProcessSpec spec;
+  spec.argv = {"/bin/sh", "-c", script};
+  spec.environment = {"PATH=/bin"};
+  return spec;
+}
+
+TEST(SandboxProcessesTest, ShareTheSandboxAndEndEachWithItsOwnCode) {
+  const CancelEvent never;
+  Recorder main;
+  SandboxSpec spec = Shell("echo $$ > /shared; read line; echo main got $line");
+  spec.stdin_stays_open = true;
+  ASSERT_OK_AND_ASSIGN(const auto running,
+                       TestLauncher().Start(spec, never, main.Events(), main.OnEnd()));
+  main.AwaitStart();
+  Recorder second;
+  Recorder third;
+  ProcessSpec other = Beside("id -u; pwd; cat; exit 5");
+  other.uid = 1000;
+  other.cwd = "/tmp/made";
+  other.stdin_bytes = "given\n";
+  ASSERT_OK(running->StartProcess(2, other, second.Events()));
+  ASSERT_OK(running->StartProcess(3, Beside("kill -TERM $$"), third.Events()));
+  EXPECT_EQ(second.AwaitExit().exit_code, 5);
+  EXPECT_EQ(second.out(), "1000\n/tmp/made\ngiven\n");
+  EXPECT_EQ(third.AwaitExit().signal, SIGTERM);
+  Recorder fourth;
+  ASSERT_OK(running->StartProcess(
+      4, Beside("while [ ! -s /shared ]; do :; done; test -d /proc/$(cat /shared)"),
+      fourth.Events()));
+  EXPECT_EQ(fourth.AwaitExit().exit_code, 0);
+  ASSERT_OK(running->WriteStdin(kMainProcess, "hello\n", /*close=*/false));
+  ASSERT_OK_AND_ASSIGN(const SandboxExit end, main.AwaitEnd());
+  EXPECT_EQ(end.exit_code, 0);
+  EXPECT_EQ(main.out(), "main got hello\n");
+}
+
+TEST(SandboxProcessesTest, StdinIsWrittenPieceByPieceAndClosed) {
+  const CancelEvent never;
+  Recorder main;
+  SandboxSpec spec = Shell("cat; echo end");
+  spec.stdin_bytes = "one ";
+  spec.stdin_stays_open = true;
+  ASSERT_OK_AND_ASSIGN(const auto running,
+                       TestLauncher().Start(spec, never, main.Events(), main.OnEnd()));
+  EXPECT_EQ(main.AwaitOut(4), "one ");
+  ASSERT_OK(running->WriteStdin(kMainProcess, "two ", false));
+  EXPECT_EQ(main.AwaitOut(8), "one two ");
+  ASSERT_OK(running->WriteStdin(kMainProcess, std::string(1'000'000, 'x'), true));
+  EXPECT_THAT(running->WriteStdin(kMainProcess, "late", false),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("closed")));
+  ASSERT_OK(main.AwaitEnd());
+  EXPECT_EQ(main.out(), absl::StrCat("one two ", std::string(1'000'000, 'x'), "end\n"));
+  EXPECT_THAT(running->WriteStdin(kMainProcess, "late", false),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("ended")));
+}
+
+TEST(SandboxProcessesTest, UnreadStdinIsBounded) {
+  CancelEvent cancel;
+  Recorder main;
+  SandboxSpec spec = Shell("sleep 1000");
+  spec.stdin_stays_open = true;
+  ASSERT_OK_AND_ASSIGN(const auto running,
+                       TestLauncher().Start(spec, cancel, main.Events(), main.OnEnd()));
+  const std::string piece(8 << 20, 'x');
+  ASSERT_OK(running->WriteStdin(kMainProcess, piece, false));
+  ASSERT_OK(running->WriteStdin(kMainProcess, piece.substr(0, 4 << 20), false));
+  EXPECT_THAT(running->WriteStdin(kMainProcess, piece, false),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("yet to read")));
+  cancel.Cancel();
+  EXPECT_THAT(main.AwaitEnd(), StatusIs(absl::StatusCode::kCancelled, "cancelled"));
+}
+
+TEST(SandboxProcessesTest, SignalReachesTheProcessAndItsGroupOnly) {
+  const CancelEvent never;
+  Recorder main;
+  SandboxSpec spec = Shell("trap 'echo got; exit 3' INT; echo up; while :; do sleep 0.05; done");
+  ASSERT_OK_AND_ASSIGN(const auto running,
+                       TestLauncher().Start(spec, never, main.Events(), main.OnEnd()));
+  main.AwaitOut(3);
+  Recorder second;
+  ASSERT_OK(running->StartProcess(2, Beside("sleep 1000 & echo up; wait"), second.Events()));
+  second.AwaitOut(3);
+  ASSERT_OK(running->Signal(2, SIGKILL));
+  EXPECT_EQ(second.AwaitExit().signal, SIGKILL);
+  EXPECT_THAT(running->Signal(2, SIGKILL),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("process 2 has ended")));
+  EXPECT_THAT(running->Signal(3, SIGKILL), StatusIs(absl::StatusCode::kNotFound, HasSubstr("3")));
+  ASSERT_OK(running->Signal(kMainProcess, SIGINT));
+  ASSERT_OK_AND_ASSIGN(const SandboxExit end, main.AwaitEnd());
+  EXPECT_EQ(end.exit_code, 3);
+  EXPECT_EQ(main.out(), "up\ngot\n");
+}
+
+TEST(SandboxProcessesTest, DieWithTheCommand) {
+  const CancelEvent never;
+  Recorder main;
+  SandboxSpec spec = Shell("read line");
+  spec.stdin_stays_open = true;
+  ASSERT_OK_AND_ASSIGN(const auto running,
+                       TestLauncher().Start(spec, never, main.Events(), main.OnEnd()));
+  Recorder second;
+  ASSERT_OK(running->StartProcess(2, Beside("echo up; sleep 1000"), second.Events()));
+  second.AwaitOut(3);
+  ASSERT_OK(running->WriteStdin(kMainProcess, "go\n", true));
+  ASSERT_OK(main.AwaitEnd());
+  EXPECT_EQ(second.AwaitExit().signal, SIGKILL);
+  EXPECT_THAT(running->StartProcess(3, Beside("true"), {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has ended")));
+}
+
+TEST(SandboxProcessesTest, EndIsToldAlthoughOneInTheBackgroundKeepsItsOutput) {
+  CancelEvent cancel;
+  Recorder main;
+  ASSERT_OK_AND_ASSIGN(const auto running, TestLauncher().Start(Shell("sleep 1000"), cancel,
+                                                                main.Events(), main.OnEnd()));
+  Recorder second;
+  ASSERT_OK(running->StartProcess(2, Beside("sleep 1000 & echo done"), second.Events()));
+  EXPECT_EQ(second.AwaitExit().exit_code, 0);
+  EXPECT_EQ(second.out(), "done\n");
+  Recorder third;
+  ASSERT_OK(running->StartProcess(3, Beside("yes & exit 4"), third.Events()));
+  EXPECT_EQ(third.AwaitExit().exit_code, 4);
+  cancel.Cancel();
+  EXPECT_THAT(main.AwaitEnd(), StatusIs(absl::StatusCode::kCancelled, "cancelled"));
+}
+
+TEST(SandboxProcessesTest, ManyAtOnceInOneSandbox) {
+  CancelEvent cancel;
+  Recorder main;
+  ASSERT_OK_AND_ASSIGN(const auto running, TestLauncher().Start(Shell("sleep 1000"), cancel,
+                                                                main.Events(), main.OnEnd()));
+  std::vector<Recorder> others(50);
+  for (uint32_t i = 0; i < others.size(); ++i) {
+    ProcessSpec spec = Beside("cat; echo $1 >&2");
+    spec.argv.insert(spec.argv.end(), {"sh", std::string(20'000, static_cast<char>('a' + i % 26))});
+    spec.stdin_bytes = absl::StrCat(i);
+    ASSERT_OK(running->StartProcess(i + 2, spec, others[i].Events()));
+  }
+  for (uint32_t i = 0; i < others.size(); ++i) {
+    EXPECT_EQ(others[i].AwaitExit().exit_code, 0);
+    EXPECT_EQ(others[i].out(), absl::StrCat(i));
+    EXPECT_EQ(others[i].err().size(), 20'001);
+  }
+  cancel.Cancel();
+  EXPECT_FALSE(main.AwaitEnd().ok());
 }
 
 TEST(SandboxTest, ManyAtOnce) {

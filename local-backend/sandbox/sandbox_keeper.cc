@@ -1,0 +1,576 @@
+#include "local-backend/sandbox/sandbox_keeper.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status/status_macros.h"
+
+namespace contree {
+namespace {
+
+constexpr size_t kReadSize = 64 * 1024;
+// One that has much to say lets the others speak after so many reads.
+constexpr int kReadsPerTurn = 4;
+constexpr size_t kMaxDiagnostics = 4096;
+// What a process may leave unread of its stdin before more is refused.
+constexpr size_t kMaxUnreadStdin = 16 * 1024 * 1024;
+// How long the init has to end everything before bubblewrap is killed.
+constexpr absl::Duration kKillGrace = absl::Seconds(5);
+
+// Buffers of the loop's thread: callbacks do not keep what they are shown.
+char* ReadBuffer() {
+  thread_local std::string buffer(kReadSize, '\0');
+  return buffer.data();
+}
+
+absl::Status MakePipe(UniqueFd& read_end, UniqueFd& write_end) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("no pipe can be made: ", strerror(errno)));
+  }
+  read_end.Reset(ends[0]);
+  write_end.Reset(ends[1]);
+  return absl::OkStatus();
+}
+
+void SetExit(SandboxExit& exit, const ExitedReply& reply) {
+  exit.usage = reply;
+  if (WIFEXITED(reply.wait_status)) exit.exit_code = WEXITSTATUS(reply.wait_status);
+  if (WIFSIGNALED(reply.wait_status)) {
+    exit.signal = WTERMSIG(reply.wait_status);
+    exit.core_dump = WCOREDUMP(reply.wait_status);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<ProcessPipes> MakeProcessPipes() {
+  ProcessPipes pipes;
+  RETURN_IF_ERROR(MakePipe(pipes.in_read, pipes.in));
+  RETURN_IF_ERROR(MakePipe(pipes.out, pipes.out_write));
+  RETURN_IF_ERROR(MakePipe(pipes.err, pipes.err_write));
+  for (const UniqueFd* ours : {&pipes.in, &pipes.out, &pipes.err}) {
+    fcntl(ours->get(), F_SETFL, O_NONBLOCK);
+  }
+  return pipes;
+}
+
+SandboxKeeper::SandboxKeeper(EventLoop& loop, SandboxProcess process, ProcessPipes pipes,
+                             const SandboxSpec& spec, const CancelEvent& cancel,
+                             SandboxEvents events, SandboxLauncher::OnEnd on_end)
+    : loop_(loop),
+      cancel_(cancel),
+      timeout_(spec.timeout),
+      on_end_(std::move(on_end)),
+      pid_(process.pid),
+      began_(absl::Now()),
+      main_(std::make_shared<Process>()) {
+  pid_fd_.fd = std::move(process.pid_fd);
+  control_.fd = std::move(process.control);
+  diagnostics_.fd = std::move(process.diagnostics);
+  main_->events = std::move(events);
+  main_->in.fd = std::move(pipes.in);
+  main_->out.fd = std::move(pipes.out);
+  main_->err.fd = std::move(pipes.err);
+  main_->unread_stdin = spec.stdin_bytes;
+  main_->stdin_closes = !spec.stdin_stays_open;
+  main_->began = began_;
+  processes_[kMainProcess] = main_;
+}
+
+SandboxKeeper::~SandboxKeeper() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+}
+
+void SandboxKeeper::Begin() {
+  loop_.Post([self = shared_from_this()] { self->OnBegin(); });
+}
+
+void SandboxKeeper::OnBegin() {
+  Watch(pid_fd_, EPOLLIN, &SandboxKeeper::OnDeath);
+  Watch(control_, EPOLLIN, &SandboxKeeper::OnControl);
+  Watch(diagnostics_, EPOLLIN, &SandboxKeeper::OnDiagnostics);
+  const auto cancel =
+      loop_.Watch(cancel_.fd(), EPOLLIN, [self = shared_from_this()] { self->OnCancel(); });
+  SetTimer(began_ + timeout_);
+  if (cancel.ok()) {
+    cancel_watch_ = *cancel;
+  } else {
+    absl::StrAppend(&said_, cancel.status().message());
+    KillEverything();
+  }
+  FeedStdin(main_);
+}
+
+void SandboxKeeper::Watch(Channel& channel, uint32_t events, void (SandboxKeeper::*callback)()) {
+  const auto watch = loop_.Watch(channel.fd.get(), events,
+                                 [self = shared_from_this(), callback] { (*self.*callback)(); });
+  if (watch.ok()) {
+    channel.watch = *watch;
+    return;
+  }
+  // What cannot be heard cannot be kept.
+  absl::StrAppend(&said_, watch.status().message());
+  channel.fd.Reset();
+  KillEverything();
+}
+
+void SandboxKeeper::WatchProcess(Channel& channel, uint32_t events, const ProcessRef& process,
+                                 void (SandboxKeeper::*callback)(const ProcessRef&)) {
+  const auto watch =
+      loop_.Watch(channel.fd.get(), events,
+                  [self = shared_from_this(), process, callback] { (*self.*callback)(process); });
+  if (watch.ok()) {
+    channel.watch = *watch;
+    return;
+  }
+  absl::StrAppend(&said_, watch.status().message());
+  channel.fd.Reset();
+  KillEverything();
+}
+
+void SandboxKeeper::Close(Channel& channel) {
+  if (channel.watch.has_value()) loop_.Unwatch(*channel.watch);
+  channel.watch.reset();
+  channel.fd.Reset();
+}
+
+// Processes beside the command.
+
+SandboxKeeper::ProcessRef SandboxKeeper::Find(uint32_t spid) {
+  const auto found = processes_.find(spid);
+  return found == processes_.end() ? nullptr : found->second;
+}
+
+absl::Status SandboxKeeper::StartProcess(uint32_t spid, ProcessSpec spec, SandboxEvents events) {
+  auto process = std::make_shared<Process>();
+  ASSIGN_OR_RETURN(process->request,
+                   EncodeStart(spid, spec.uid, spec.gid, spec.cwd, spec.argv, spec.environment));
+  ASSIGN_OR_RETURN(process->pipes, MakeProcessPipes());
+  process->spid = spid;
+  process->events = std::move(events);
+  process->unread_stdin = std::move(spec.stdin_bytes);
+  process->stdin_closes = !spec.stdin_stays_open;
+  process->began = absl::Now();
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (ended_) return absl::FailedPreconditionError("the sandbox has ended");
+    processes_[spid] = process;
+  }
+  loop_.Post([self = shared_from_this(), process] { self->Launch(process); });
+  return absl::OkStatus();
+}
+
+void SandboxKeeper::Launch(const ProcessRef& process) {
+  if (over_ || !control_.fd.is_open()) return;  // its end is told with the sandbox's
+  ProcessPipes& pipes = process->pipes;
+  process->in.fd = std::move(pipes.in);
+  process->out.fd = std::move(pipes.out);
+  process->err.fd = std::move(pipes.err);
+  std::vector<UniqueFd> descriptors;
+  descriptors.push_back(std::move(pipes.in_read));
+  descriptors.push_back(std::move(pipes.out_write));
+  descriptors.push_back(std::move(pipes.err_write));
+  SendToInit(FrameType::kStart, process->request, std::move(descriptors));
+  process->request.clear();
+  FeedStdin(process);
+}
+
+absl::Status SandboxKeeper::WriteStdin(uint32_t spid, std::string bytes, bool close) {
+  const absl::MutexLock lock(&mutex_);
+  const ProcessRef process = Find(spid);
+  if (process == nullptr) return absl::NotFoundError(absl::StrCat("there is no process ", spid));
+  if (process->ended || ended_) {
+    return absl::FailedPreconditionError(absl::StrCat("the process ", spid, " has ended"));
+  }
+  if (process->stdin_closes || process->stdin_is_closed) {
+    return absl::FailedPreconditionError(absl::StrCat("the stdin of process ", spid, " is closed"));
+  }
+  const size_t unread = process->unread_stdin.size() - process->written_stdin;
+  if (unread > 0 && unread + bytes.size() > kMaxUnreadStdin) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the process ", spid, " has ", unread, " bytes of its stdin yet to read"));
+  }
+  process->unread_stdin.erase(0, process->written_stdin);
+  process->written_stdin = 0;
+  process->unread_stdin += bytes;
+  process->stdin_closes = close;
+  loop_.Post([self = shared_from_this(), process] { self->FeedStdin(process); });
+  return absl::OkStatus();
+}
+
+absl::Status SandboxKeeper::Signal(uint32_t spid, int signal) {
+  const absl::MutexLock lock(&mutex_);
+  const ProcessRef process = Find(spid);
+  if (process == nullptr) return absl::NotFoundError(absl::StrCat("there is no process ", spid));
+  if (process->ended || ended_) {
+    return absl::FailedPreconditionError(absl::StrCat("the process ", spid, " has ended"));
+  }
+  loop_.Post([self = shared_from_this(), spid, signal] {
+    const SignalRequest request = {.spid = spid, .signal = signal};
+    self->SendToInit(FrameType::kSignal,
+                     std::string(reinterpret_cast<const char*>(&request), sizeof request), {});
+  });
+  return absl::OkStatus();
+}
+
+// What goes to the init.
+
+void SandboxKeeper::SendToInit(FrameType type, const std::string& payload,
+                               std::vector<UniqueFd> descriptors) {
+  if (!control_.fd.is_open()) return;
+  const FrameHeader header = {.type = type, .size = static_cast<uint32_t>(payload.size())};
+  Frame frame = {.bytes = std::string(reinterpret_cast<const char*>(&header), sizeof header),
+                 .descriptors = std::move(descriptors)};
+  frame.bytes += payload;
+  outgoing_.push_back(std::move(frame));
+  Flush();
+}
+
+void SandboxKeeper::Flush() {
+  if (!control_.fd.is_open()) outgoing_.clear();
+  while (!outgoing_.empty()) {
+    Frame& frame = outgoing_.front();
+    std::vector<int> descriptors;
+    for (const UniqueFd& fd : frame.descriptors) descriptors.push_back(fd.get());
+    const ssize_t sent =
+        SendSome(control_.fd.get(), absl::string_view(frame.bytes).substr(frame.sent), descriptors);
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (sent < 0) {
+      outgoing_.clear();  // the init is gone; its death says the rest
+      break;
+    }
+    frame.descriptors.clear();
+    frame.sent += static_cast<size_t>(sent);
+    if (frame.sent == frame.bytes.size()) outgoing_.pop_front();
+  }
+  if (outgoing_.empty() == !writable_watch_.has_value()) return;
+  if (outgoing_.empty()) {
+    loop_.Unwatch(*writable_watch_);
+    writable_watch_.reset();
+    writable_fd_.Reset();
+    return;
+  }
+  // A copy of its own: one descriptor can be watched once.
+  writable_fd_.Reset(fcntl(control_.fd.get(), F_DUPFD_CLOEXEC, 0));
+  const auto watch =
+      loop_.Watch(writable_fd_.get(), EPOLLOUT, [self = shared_from_this()] { self->Flush(); });
+  if (watch.ok()) {
+    writable_watch_ = *watch;
+  } else {
+    KillEverything();
+  }
+}
+
+// What comes from it.
+
+void SandboxKeeper::OnControl() {
+  char bytes[4096];
+  const ssize_t got = recv(control_.fd.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) return;
+  if (got <= 0) {
+    Close(control_);
+    return EndIfOver();
+  }
+  incoming_.append(bytes, static_cast<size_t>(got));
+  size_t at = 0;
+  FrameHeader header;
+  while (incoming_.size() - at >= sizeof header) {
+    memcpy(&header, incoming_.data() + at, sizeof header);
+    if (header.size > sizeof(ExitedReply)) return Close(control_);
+    if (incoming_.size() - at < sizeof header + header.size) break;
+    OnReply(header.type, absl::string_view(incoming_).substr(at + sizeof header, header.size));
+    at += sizeof header + header.size;
+  }
+  incoming_.erase(0, at);
+}
+
+void SandboxKeeper::OnReply(FrameType type, absl::string_view payload) {
+  if (type == FrameType::kStarted && payload.size() == sizeof(StartedReply)) {
+    StartedReply reply;
+    memcpy(&reply, payload.data(), sizeof reply);
+    OnStarted(reply);
+  } else if (type == FrameType::kExited && payload.size() == sizeof(ExitedReply)) {
+    ExitedReply reply;
+    memcpy(&reply, payload.data(), sizeof reply);
+    OnExited(reply);
+  }
+}
+
+void SandboxKeeper::OnStarted(const StartedReply& reply) {
+  ProcessRef process;
+  {
+    const absl::MutexLock lock(&mutex_);
+    process = Find(reply.spid);
+  }
+  if (process == nullptr || process->started) return;
+  if (reply.pid < 0) {
+    const std::string why =
+        absl::StrCat("no process can be made: ", strerror(reply.error_number), "\n");
+    if (process == main_) {
+      said_ += why;
+      return;
+    }
+    if (process->events.on_output) {
+      process->events.on_output(OutputStream::kStderr, absl::StrCat("contree: ", why));
+    }
+    Close(process->out);
+    Close(process->err);
+    process->exit.exit_code = 126;  // as for one that cannot be executed
+    return EndProcess(process);
+  }
+  process->started = true;
+  process->exit.pid = reply.pid;
+  if (process->events.on_started) process->events.on_started(reply.pid);
+  // Not before: that it has started comes first for the caller too.
+  WatchProcess(process->out, EPOLLIN, process, &SandboxKeeper::OnStdout);
+  WatchProcess(process->err, EPOLLIN, process, &SandboxKeeper::OnStderr);
+}
+
+void SandboxKeeper::OnExited(const ExitedReply& reply) {
+  ProcessRef process;
+  {
+    const absl::MutexLock lock(&mutex_);
+    process = Find(reply.spid);
+    if (process == nullptr || process->ended) return;
+  }
+  SetExit(process->exit, reply);
+  process->exit.elapsed = absl::Now() - process->began;
+  if (process == main_) {
+    exited_ = true;
+    exited_at_ = absl::Now();
+    const absl::MutexLock lock(&mutex_);
+    process->ended = true;
+    return;
+  }
+  // What it wrote is in the pipes; it comes before its end. No more than they hold: what it left in
+  // the background may write for ever.
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    Forward(process, process->out, OutputStream::kStdout);
+    Forward(process, process->err, OutputStream::kStderr);
+  }
+  EndProcess(process);
+}
+
+void SandboxKeeper::EndProcess(const ProcessRef& process) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (process->ended) return;
+    process->ended = true;
+  }
+  CloseStdin(process);
+  if (process->events.on_exited) process->events.on_exited(process->exit);
+}
+
+void SandboxKeeper::OnDiagnostics() {
+  char text[1024];
+  const ssize_t got = read(diagnostics_.fd.get(), text, sizeof text);
+  if (got < 0 && errno == EINTR) return;
+  if (got <= 0) {
+    Close(diagnostics_);
+    return EndIfOver();
+  }
+  const size_t room = kMaxDiagnostics - std::min(kMaxDiagnostics, said_.size());
+  said_.append(text, std::min(static_cast<size_t>(got), room));
+}
+
+// Its streams.
+
+void SandboxKeeper::OnStdout(const ProcessRef& process) {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    if (!Forward(process, process->out, OutputStream::kStdout)) break;
+  }
+  EndIfOver();
+}
+
+void SandboxKeeper::OnStderr(const ProcessRef& process) {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    if (!Forward(process, process->err, OutputStream::kStderr)) break;
+  }
+  EndIfOver();
+}
+
+// False: there is nothing more now, or ever.
+bool SandboxKeeper::Forward(const ProcessRef& process, Channel& channel, OutputStream stream) {
+  if (!channel.fd.is_open()) return false;
+  char* const buffer = ReadBuffer();
+  const ssize_t got = read(channel.fd.get(), buffer, kReadSize);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return false;
+  if (got <= 0) {
+    Close(channel);
+    return false;
+  }
+  if (process->events.on_output) {
+    process->events.on_output(stream, absl::string_view(buffer, static_cast<size_t>(got)));
+  }
+  return true;
+}
+
+void SandboxKeeper::FeedStdin(const ProcessRef& process) {
+  Channel& in = process->in;
+  if (!in.fd.is_open()) return;
+  bool closes;
+  bool waits = false;
+  {
+    const absl::MutexLock lock(&mutex_);
+    while (process->written_stdin < process->unread_stdin.size()) {
+      const ssize_t written =
+          write(in.fd.get(), process->unread_stdin.data() + process->written_stdin,
+                process->unread_stdin.size() - process->written_stdin);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) {
+        waits = errno == EAGAIN;
+        if (!waits) process->stdin_closes = true;  // the process does not want more
+        break;
+      }
+      process->written_stdin += static_cast<size_t>(written);
+    }
+    if (!waits) {
+      process->unread_stdin = std::string();
+      process->written_stdin = 0;
+    }
+    closes = process->stdin_closes;
+  }
+  if (waits) {
+    if (!in.watch.has_value()) WatchProcess(in, EPOLLOUT, process, &SandboxKeeper::FeedStdin);
+    return;
+  }
+  if (closes) return CloseStdin(process);
+  if (in.watch.has_value()) loop_.Unwatch(*in.watch);
+  in.watch.reset();
+}
+
+void SandboxKeeper::CloseStdin(const ProcessRef& process) {
+  Close(process->in);
+  const absl::MutexLock lock(&mutex_);
+  process->stdin_is_closed = true;
+  process->unread_stdin = std::string();
+  process->written_stdin = 0;
+}
+
+// The end.
+
+void SandboxKeeper::SetTimer(absl::Time time) {
+  if (timer_.has_value()) loop_.CancelTimer(*timer_);
+  timer_.reset();
+  if (time == absl::InfiniteFuture()) return;
+  timer_ = loop_.CallAt(time, [self = shared_from_this()] { self->OnTime(); });
+}
+
+void SandboxKeeper::OnTime() {
+  timer_.reset();
+  if (pid_ < 0) return;
+  if (killing_) {
+    // The init did not manage it.
+    overdue_ = true;
+    kill(pid_, SIGKILL);
+    return;
+  }
+  if (exited_) return;
+  timed_out_ = !cancel_.IsCancelled();
+  KillEverything();
+}
+
+void SandboxKeeper::OnCancel() {
+  if (cancel_watch_.has_value()) loop_.Unwatch(*cancel_watch_);
+  cancel_watch_.reset();
+  if (pid_ > 0 && !killing_) KillEverything();
+}
+
+void SandboxKeeper::KillEverything() {
+  killing_ = true;
+  SetTimer(absl::Now() + kKillGrace);
+  const SignalRequest request = {.spid = 0, .signal = SIGKILL};
+  // What waits before it has no meaning any more, unless it is half sent.
+  while (!outgoing_.empty() && outgoing_.back().sent == 0) outgoing_.pop_back();
+  SendToInit(FrameType::kSignal,
+             std::string(reinterpret_cast<const char*>(&request), sizeof request), {});
+  if (!control_.fd.is_open() && pid_ > 0) kill(pid_, SIGKILL);
+}
+
+void SandboxKeeper::OnDeath() {
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+  Close(pid_fd_);
+  if (timer_.has_value()) loop_.CancelTimer(*timer_);
+  timer_.reset();
+  EndIfOver();
+}
+
+absl::StatusOr<SandboxExit> SandboxKeeper::Outcome() {
+  if (cancel_.IsCancelled()) return absl::CancelledError("cancelled");
+  SandboxExit exit = main_->exit;
+  exit.timed_out = timed_out_;
+  if (exited_) {
+    exit.elapsed = exited_at_ - began_;
+    return exit;
+  }
+  if (overdue_ && timed_out_) {
+    // So many processes were to be ended that the init was ended before it could report. The
+    // command's time was up all the same.
+    exit.signal = SIGKILL;
+    exit.elapsed = absl::Now() - began_;
+    return exit;
+  }
+  const absl::string_view said = absl::StripAsciiWhitespace(said_);
+  if (!main_->started) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the sandbox cannot be made: ", said.empty() ? "bubblewrap ended without a word" : said));
+  }
+  return absl::InternalError(absl::StrCat(
+      "the sandbox died before its command ended",
+      overdue_ ? ": it could not be stopped in time" : " (is the machine out of memory?)",
+      said.empty() ? "" : ": ", said));
+}
+
+void SandboxKeeper::EndIfOver() {
+  // What was said last must not be lost, nor the reports that were sent just before: they are read
+  // to their ends, which come now that nobody is left.
+  if (over_ || pid_ > 0 || control_.watch.has_value() || diagnostics_.watch.has_value()) return;
+  std::vector<ProcessRef> processes;
+  {
+    const absl::MutexLock lock(&mutex_);
+    for (const auto& [spid, process] : processes_) {
+      if (process->out.watch.has_value() || process->err.watch.has_value()) return;
+    }
+    ended_ = true;
+    for (const auto& [spid, process] : processes_) processes.push_back(process);
+  }
+  over_ = true;
+  const auto self = shared_from_this();
+  for (const ProcessRef& process : processes) {
+    Close(process->in);
+    Close(process->out);
+    Close(process->err);
+    if (process == main_) continue;
+    if (!process->ended) {
+      process->exit.signal = SIGKILL;
+      process->exit.elapsed = absl::Now() - process->began;
+    }
+    EndProcess(process);
+  }
+  if (cancel_watch_.has_value()) loop_.Unwatch(*cancel_watch_);
+  cancel_watch_.reset();
+  if (writable_watch_.has_value()) loop_.Unwatch(*writable_watch_);
+  writable_watch_.reset();
+  Close(control_);
+  Close(diagnostics_);
+  on_end_(Outcome());
+}
+
+}  // namespace contree
