@@ -7,6 +7,7 @@
 #include "common/http/http_stream_loop.h"
 #include "common/status/status_macros.h"
 #include "common/time/clock.h"
+#include "common/time/daily_task.h"
 #include "contree-service/api/api_directory.h"
 #include "contree-service/contree_grpc_service.h"
 #include "contree-service/file_handlers.h"
@@ -17,7 +18,6 @@
 #include "contree-service/operations/operation_recovery.h"
 #include "contree-service/operations/operation_tracker.h"
 #include "contree-service/store/contree_store.h"
-#include "contree-service/store/store_retention.h"
 
 namespace contree {
 namespace {
@@ -38,7 +38,8 @@ class AssembledContreeService final : public ContreeService {
         lineage_(&apis_, &resolver_, store_.get(), &clock_),
         grpc_service_(&images_, &files_, &operations_, &lineage_, &tracker_),
         recovery_(&apis_, store_.get(), &tracker_, &clock_),
-        retention_(store_.get(), &clock_) {}
+        retention_("dropping old records from the store", &clock_,
+                   [this](absl::Time now) { return store_->DropOld(now); }) {}
 
   grpc::Service* grpc_service() override { return &grpc_service_; }
   void Stop() override {
@@ -68,7 +69,7 @@ class AssembledContreeService final : public ContreeService {
   LineageHandlers lineage_;
   ContreeGrpcService grpc_service_;
   OperationRecovery recovery_;
-  StoreRetention retention_;
+  DailyTask retention_;
 };
 
 }  // namespace

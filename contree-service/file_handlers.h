@@ -16,10 +16,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/rpc/call_context.h"
+#include "common/threads/growing_thread_pool.h"
 #include "contree-service/api/api_directory.h"
 #include "contree-service/cache/byte_bounded_cache.h"
 #include "contree-service/image_resolver.h"
-#include "contree-service/operations/growing_thread_pool.h"
 #include "contree/v1/contree_service.pb.h"
 
 namespace contree {

@@ -23,11 +23,11 @@
 #include "absl/synchronization/mutex.h"
 #include "common/http/http_stream_loop.h"
 #include "common/rpc/call_context.h"
+#include "common/threads/growing_thread_pool.h"
 #include "common/time/clock.h"
 #include "common/time/timer_queue.h"
 #include "contree-service/api/api_directory.h"
 #include "contree-service/operations/followed_operation.h"
-#include "contree-service/operations/growing_thread_pool.h"
 #include "contree-service/operations/operation_follower.h"
 #include "contree-service/store/contree_store.h"
 

@@ -7,11 +7,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/status/status_macros.h"
+#include "common/text/utf8.h"
 #include "contree/v1/image.pb.h"
 #include "gateway/resources/image_uri.h"
 #include "gateway/resources/resource.h"
 #include "gateway/tools/image_files.h"
-#include "gateway/tools/text_encoding.h"
 
 namespace contree::gateway {
 namespace {

@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "common/status/status_macros.h"
+#include "common/text/utf8.h"
 #include "gateway/resources/image_uri.h"
 #include "gateway/resources/mime_type.h"
 #include "gateway/resources/resource.h"
 #include "gateway/tools/image_files.h"
-#include "gateway/tools/text_encoding.h"
 
 namespace contree::gateway {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/text/utf8.h"
 #include "gateway/tools/operation_json.h"
-#include "gateway/tools/text_encoding.h"
 
 namespace contree::gateway {
 namespace {

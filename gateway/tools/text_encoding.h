@@ -10,12 +10,6 @@
 
 namespace contree::gateway {
 
-// Whether `bytes` are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
-bool IsUtf8(absl::string_view bytes);
-
-// `bytes` without a character at their end that was cut in the middle.
-absl::string_view WithoutCutCharacter(absl::string_view bytes);
-
 struct EncodedBytes {
   std::string text;
   bool is_base64 = false;

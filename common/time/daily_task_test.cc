@@ -1,11 +1,12 @@
-#include "contree-service/store/store_retention.h"
+#include "common/time/daily_task.h"
 
 #include <stop_token>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "common/testing/status_matchers.h"
-#include "common/testing/temp_directory.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
 
 namespace contree {
 namespace {
@@ -47,22 +48,21 @@ class SteppedClock final : public Clock {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-TEST(StoreRetentionTest, DropsOldRecordsOnceADay) {
-  TempDirectory temp;
+TEST(DailyTaskTest, RunsOnceADayAlsoAfterAFailure) {
   SteppedClock clock;
-  ASSERT_OK_AND_ASSIGN(auto store, ContreeStore::Open(temp.File("contree.db"), clock.Now()));
-  const StoreScope scope = {.tenant = "t", .platform = "p"};
-  v1::Operation operation;
-  operation.set_id("o1");
-  ASSERT_OK(store->PutFinal(scope, operation, clock.Now()));
-  const StoreRetention retention(store.get(), &clock);
+  const absl::Time start = clock.Now();
+  std::vector<absl::Time> runs;  // read while the task sleeps
+  const DailyTask task("dropping old records", &clock, [&runs](absl::Time now) {
+    runs.push_back(now);
+    return absl::InternalError("the disk is full");
+  });
   clock.AwaitSleeps(1);
+  EXPECT_TRUE(runs.empty());
   clock.Advance(absl::Hours(24));
   clock.AwaitSleeps(2);
-  EXPECT_TRUE((*store->FindFinal(scope, "o1")).has_value());
-  clock.Advance(absl::Hours(24 * 30));
+  clock.Advance(absl::Hours(24));
   clock.AwaitSleeps(3);
-  EXPECT_FALSE((*store->FindFinal(scope, "o1")).has_value());
+  EXPECT_THAT(runs, testing::ElementsAre(start + absl::Hours(24), start + absl::Hours(48)));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "contree-service/operations/growing_thread_pool.h"
+#include "common/threads/growing_thread_pool.h"
 
 #include <system_error>
 #include <thread>

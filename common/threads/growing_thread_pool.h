@@ -1,5 +1,5 @@
-#ifndef CONTREE_SERVICE_OPERATIONS_GROWING_THREAD_POOL_H_
-#define CONTREE_SERVICE_OPERATIONS_GROWING_THREAD_POOL_H_
+#ifndef COMMON_THREADS_GROWING_THREAD_POOL_H_
+#define COMMON_THREADS_GROWING_THREAD_POOL_H_
 
 // Threads for work that mostly waits: every task begins at once, on an idle thread or on a new one,
 // up to a bound.
@@ -49,4 +49,4 @@ class GrowingThreadPool {
 
 }  // namespace contree
 
-#endif  // CONTREE_SERVICE_OPERATIONS_GROWING_THREAD_POOL_H_
+#endif  // COMMON_THREADS_GROWING_THREAD_POOL_H_
