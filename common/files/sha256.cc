@@ -21,8 +21,10 @@ struct Sha256::Context {
 };
 
 Sha256::Sha256() : context_(std::make_unique<Context>()) {
+  // Looking the algorithm up costs more than a small file.
+  static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   context_->digest.reset(EVP_MD_CTX_new());
-  EVP_DigestInit_ex(context_->digest.get(), EVP_sha256(), nullptr);
+  EVP_DigestInit_ex2(context_->digest.get(), kAlgorithm, nullptr);
 }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
@@ -36,6 +38,7 @@ std::string Sha256::Finish() {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   EVP_DigestFinal_ex(context_->digest.get(), digest, &size);
+  EVP_DigestInit_ex2(context_->digest.get(), nullptr, nullptr);
   return std::string(reinterpret_cast<const char*>(digest), size);
 }
 

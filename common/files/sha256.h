@@ -18,7 +18,7 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
 
   void Update(absl::string_view bytes);
-  // 32 bytes, or 64 lower-case hexadecimal digits; nothing may follow.
+  // 32 bytes, or 64 lower-case hexadecimal digits, of all since the last Finish.
   std::string Finish();
   std::string FinishHex();
 

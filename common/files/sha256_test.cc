@@ -22,6 +22,8 @@ TEST(Sha256Test, PiecesAreTheWhole) {
   hash.Update("");
   hash.Update("bc");
   EXPECT_EQ(hash.FinishHex(), Sha256Hex("abc"));
+  hash.Update("a");
+  EXPECT_EQ(hash.FinishHex(), Sha256Hex("a"));
 }
 
 TEST(Sha256Test, KnowsTheForm) {
