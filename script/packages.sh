@@ -14,6 +14,8 @@ RUN_PACKAGES=(bubblewrap busybox-static ca-certificates uidmap)
 BENCH_PACKAGES=(wrk)
 # What tests and benchmarks compare and play with.
 TEST_PACKAGES=(docker-registry skopeo)
+# What script/npm_clients installs with, unless the machine has an npm already.
+NPM_PACKAGES=(nodejs npm)
 # What script/format and script/lint call.
 LINT_PACKAGES=(clang clang-format clang-tidy shellcheck yamllint)
 
@@ -40,4 +42,9 @@ ensure_packages() {
   echo "Installing ${#missing[@]} Debian packages with apt-get: ${missing[*]}"
   "${as_root[@]}" apt-get -qq update
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# ensure_npm: makes sure that there is an npm, whoever installed it.
+ensure_npm() {
+  command -v npm >/dev/null || ensure_packages "${NPM_PACKAGES[@]}"
 }
