@@ -7,6 +7,7 @@
 #include "common/server/listen_address.h"
 #include "common/status/status_macros.h"
 #include "contree/auth/v1/registry_auth_service.grpc.pb.h"
+#include "contree/sync/v1/sync_service.grpc.pb.h"
 #include "contree/v1/contree_service.grpc.pb.h"
 #include "gateway/completions/completion_registry.h"
 #include "gateway/completions/completion_table.h"
@@ -46,6 +47,9 @@ struct Gateway::Parts {
                      channels.auth_service == nullptr
                          ? nullptr
                          : auth::v1::RegistryAuthService::NewStub(channels.auth_service),
+                 .sync = channels.sync_service == nullptr
+                             ? nullptr
+                             : sync::v1::SyncService::NewStub(channels.sync_service),
                  .open_in_browser = std::move(open_in_browser),
                  .workspace = std::move(workspace)},
         tools(ToolTable(), services),

@@ -27,6 +27,7 @@ namespace contree::gateway {
 struct ServiceChannels {
   std::shared_ptr<grpc::Channel> contree_service;         // required
   std::shared_ptr<grpc::Channel> auth_service = nullptr;  // none: the tools for registries say so
+  std::shared_ptr<grpc::Channel> sync_service = nullptr;  // none: what needs it says so
 };
 
 struct StdioOptions {

@@ -1,7 +1,4 @@
-// contree-gateway: MCP over stdio or Streamable HTTP, in front of a contree-service elsewhere.
-
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
+// contree-gateway: MCP over stdio or Streamable HTTP, in front of services elsewhere.
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -13,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/rpc/service_channel.h"
 #include "common/server/grpc_server.h"
 #include "common/server/termination.h"
 #include "common/status/status_macros.h"
@@ -33,6 +31,7 @@ struct Flags {
   std::vector<std::string> workspace_roots;
   std::string contree_service;
   std::string auth_service;
+  std::string sync_service;
   std::string grpc_listen = "127.0.0.1:0";
   std::string state_dir;
   std::string log_level = "info";
@@ -65,24 +64,15 @@ void Declare(Flags& flags, CLI::App& app) {
                  "HOST:PORT of auth-service; without it import_image and the tools for registries "
                  "answer with an error")
       ->envname("CONTREE_MCP_AUTH_SERVICE");
+  app.add_option("--sync-service", flags.sync_service,
+                 "HOST:PORT of sync-service; without it directories cannot be synced")
+      ->envname("CONTREE_MCP_SYNC_SERVICE");
   app.add_option("--grpc-listen", flags.grpc_listen, "HOST:PORT for health and reflection")
       ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Taken as by every program; nothing is kept");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->envname("CONTREE_MCP_LOG_LEVEL")
       ->capture_default_str();
-}
-
-std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
-  arguments.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
-  // A peer that vanished without a word is noticed while a call waits for it.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
-  // A service that was restarted is found again soon.
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address) {
@@ -116,8 +106,9 @@ absl::Status Serve(const Flags& flags) {
   ASSIGN_OR_RETURN(
       const std::unique_ptr<Gateway> gateway,
       Gateway::Create(
-          {.contree_service = ConnectTo(flags.contree_service),
-           .auth_service = flags.auth_service.empty() ? nullptr : ConnectTo(flags.auth_service)},
+          {.contree_service = ChannelTo(flags.contree_service),
+           .auth_service = flags.auth_service.empty() ? nullptr : ChannelTo(flags.auth_service),
+           .sync_service = flags.sync_service.empty() ? nullptr : ChannelTo(flags.sync_service)},
           std::move(workspace)));
   ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
                    GrpcServer::Start({.listen = flags.grpc_listen}, {}));

@@ -20,6 +20,7 @@
 #include "gateway/workspace/workspace.h"
 #include "standalone/desktop_browser.h"
 #include "standalone/embedded_backend.h"
+#include "sync-service/sync_service.h"
 
 namespace contree::standalone {
 namespace {
@@ -105,21 +106,27 @@ absl::Status Serve(const Options& options) {
                            .foreign = {.docker_config = ForeignSources::DefaultDockerConfig()},
                            .network = {.insecure_registries = options.insecure_registries,
                                        .private_registries = options.private_registries}}));
-  ASSIGN_OR_RETURN(
-      const auto server,
-      GrpcServer::Start(
-          {.listen = options.grpc_listen,
-           .health_names = {"contree.v1.ContreeService", "contree.auth.v1.RegistryAuthService"}},
-          {contree_service->grpc_service(), auth_service->grpc_service()}));
+  ASSIGN_OR_RETURN(const auto sync_service,
+                   SyncService::Create({.state_dir = absl::StrCat(state_dir, "/sync-service")}));
+  ASSIGN_OR_RETURN(const auto server,
+                   GrpcServer::Start({.listen = options.grpc_listen,
+                                      .health_names = {"contree.v1.ContreeService",
+                                                       "contree.auth.v1.RegistryAuthService",
+                                                       "contree.sync.v1.SyncService"}},
+                                     {contree_service->grpc_service(), auth_service->grpc_service(),
+                                      sync_service->grpc_service()}));
   if (!server->address().empty()) {
     LogInfo("contree-mcp serves", {{"grpc", server->address()}});
   }
   const std::shared_ptr<grpc::Channel> channel = server->InProcessChannel();
+  sync_service->ConnectTo(channel);
   std::function<bool(const std::string&)> open_in_browser;
   if (options.mode == "stdio") open_in_browser = OpenInDesktopBrowser;
-  ASSIGN_OR_RETURN(const auto gateway,
-                   gateway::Gateway::Create({.contree_service = channel, .auth_service = channel},
-                                            std::move(workspace), std::move(open_in_browser)));
+  ASSIGN_OR_RETURN(
+      const auto gateway,
+      gateway::Gateway::Create(
+          {.contree_service = channel, .auth_service = channel, .sync_service = channel},
+          std::move(workspace), std::move(open_in_browser)));
 
   absl::Status status =
       options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);

@@ -1,15 +1,51 @@
-// sync-service: directory sync. It opens its state directory and serves health and reflection; its
-// RPCs are registered here once they are built.
+// sync-service: directory sync as a gRPC server.
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "common/rpc/service_channel.h"
 #include "common/server/server_program.h"
+#include "common/status/status_macros.h"
+#include "sync-service/sync_service.h"
 
-int main(int argc, char** argv) {
-  return contree::RunServerProgram(
+namespace contree {
+namespace {
+
+class SyncProgramParts final : public ServedParts {
+ public:
+  explicit SyncProgramParts(std::unique_ptr<SyncService> service) : service_(std::move(service)) {}
+  std::vector<grpc::Service*> services() override { return {service_->grpc_service()}; }
+
+ private:
+  const std::unique_ptr<SyncService> service_;
+};
+
+int Main(int argc, char** argv) {
+  std::string contree_service;
+  return RunServerProgram(
       argc, argv,
       {.name = "sync-service",
        .description = "Directory sync of contree-mcp",
-       .open = [](const std::string&) { return std::make_unique<contree::ServedParts>(); }});
+       .service_names = {"contree.sync.v1.SyncService"},
+       .add_flags =
+           [&contree_service](CLI::App& app) {
+             app.add_option("--contree-service", contree_service, "HOST:PORT of contree-service")
+                 ->envname("CONTREE_MCP_CONTREE_SERVICE")
+                 ->required();
+           },
+       .open = [&contree_service](
+                   const std::string& state_dir) -> absl::StatusOr<std::unique_ptr<ServedParts>> {
+         ASSIGN_OR_RETURN(std::unique_ptr<SyncService> service,
+                          SyncService::Create({.state_dir = state_dir,
+                                               .contree_service = ChannelTo(contree_service)}));
+         return std::make_unique<SyncProgramParts>(std::move(service));
+       }});
 }
+
+}  // namespace
+}  // namespace contree
+
+int main(int argc, char** argv) { return contree::Main(argc, argv); }

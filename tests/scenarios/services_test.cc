@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <initializer_list>
+#include <tuple>
 
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
@@ -85,12 +86,18 @@ TEST_F(ServicesTest, ACommandTravelsThroughSeparatePrograms) {
 }
 
 TEST_F(ServicesTest, SyncAndAuthServeHealthAndDrain) {
-  for (const char* target : {"sync-service/sync-service", "auth-service/auth-service"}) {
-    const auto service = Start(target, "state");
+  for (const auto& [target, name, flags] :
+       std::initializer_list<std::tuple<const char*, const char*, std::vector<std::string>>>{
+           {"sync-service/sync-service",
+            "contree.sync.v1.SyncService",
+            {"--contree-service", "127.0.0.1:1"}},
+           {"auth-service/auth-service", "contree.auth.v1.RegistryAuthService", {}}}) {
+    const auto service = Start(target, "state", flags);
     const std::string address = Field(*service, "grpc");
-    EXPECT_THAT(HealthOf(address), testing::Eq(absl::StatusOr<std::string>("SERVING"))) << target;
+    EXPECT_THAT(HealthOf(address, name), testing::Eq(absl::StatusOr<std::string>("SERVING")))
+        << target;
     ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, ReflectedServices(address));
-    EXPECT_THAT(names, Contains("grpc.health.v1.Health"));
+    EXPECT_THAT(names, Contains(name));
     ExpectCleanEnd(*service);
   }
 }
@@ -100,10 +107,13 @@ TEST_F(ServicesTest, OneProcessServesTheSameWay) {
       Start("standalone/contree-mcp", "desk",
             {"--local", "--mode", "http", "--http-port", "0", "--grpc-listen", "127.0.0.1:0"});
   const std::string address = Field(*desk, "grpc");
-  EXPECT_THAT(HealthOf(address, "contree.v1.ContreeService"),
-              testing::Eq(absl::StatusOr<std::string>("SERVING")));
   ASSERT_OK_AND_ASSIGN(const std::vector<std::string> names, ReflectedServices(address));
-  EXPECT_THAT(names, Contains("contree.v1.ContreeService"));
+  for (const char* name : {"contree.v1.ContreeService", "contree.auth.v1.RegistryAuthService",
+                           "contree.sync.v1.SyncService"}) {
+    EXPECT_THAT(HealthOf(address, name), testing::Eq(absl::StatusOr<std::string>("SERVING")))
+        << name;
+    EXPECT_THAT(names, Contains(name));
+  }
   ExpectCleanEnd(*desk);
 }
 
@@ -115,7 +125,8 @@ TEST_F(ServicesTest, NothingListensBeyondLoopback) {
             {"--url", "http://127.0.0.1:1", "--listen", "0.0.0.0:0"}},
            {"gateway/contree-gateway",
             {"--contree-service", "127.0.0.1:1", "--http-listen", "0.0.0.0", "--http-port", "0"}},
-           {"sync-service/sync-service", {"--listen", "0.0.0.0:0"}},
+           {"sync-service/sync-service",
+            {"--contree-service", "127.0.0.1:1", "--listen", "0.0.0.0:0"}},
            {"auth-service/auth-service", {"--listen", "0.0.0.0:0"}},
            {"standalone/contree-mcp",
             {"--local", "--mode", "http", "--http-listen", "0.0.0.0", "--http-port", "0"}}}) {
