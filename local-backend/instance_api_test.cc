@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <filesystem>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/testing/temp_directory.h"
@@ -52,13 +54,15 @@ TEST_F(InstanceApiTest, EventsComeInOrderWithIdsFromZero) {
     EXPECT_EQ(events[i].event["type"], events[i].type);
     types.push_back(events[i].type);
   }
-  EXPECT_THAT(types, ElementsAre("init", "spawn", "stdout", "exit", "network", "completion"));
+  EXPECT_THAT(types,
+              ElementsAre("init", "spawn", "stdout", "exit", "network", "shutdown", "completion"));
   EXPECT_EQ(events[2].event["data"]["value"], "out\n");
   EXPECT_EQ(events[2].event["spid"], 1);
   EXPECT_EQ(events[3].event["data"]["code"], 0);
   EXPECT_EQ(events[3].event["data"]["signal"], -1);
   EXPECT_THAT(events[4].event["data"]["error"].get<std::string>(), HasSubstr("no network"));
-  EXPECT_EQ(events[5].event["data"]["status"], "SUCCESS");
+  EXPECT_EQ(events[5].event["data"]["reason"], "job_complete");
+  EXPECT_EQ(events[6].event["data"]["status"], "SUCCESS");
 }
 
 TEST_F(InstanceApiTest, EventsResumeAndFilter) {
@@ -66,9 +70,9 @@ TEST_F(InstanceApiTest, EventsResumeAndFilter) {
       backend().Start({{"command", "echo out"}, {"networking", {{"enabled", false}}}});
   backend().Follow(operation);
   const auto rest = backend().Follow(operation, "follow=1&since=2");
-  ASSERT_EQ(rest.size(), 2);
+  ASSERT_EQ(rest.size(), 3);
   EXPECT_EQ(rest[0].type, "exit");
-  EXPECT_EQ(backend().Follow(operation, "since=-1").size(), 5);
+  EXPECT_EQ(backend().Follow(operation, "since=-1").size(), 6);
   const auto of_command = backend().Follow(operation, "spid=1");
   ASSERT_EQ(of_command.size(), 3);
   EXPECT_EQ(of_command[0].type, "spawn");
@@ -299,7 +303,7 @@ TEST_F(InstanceApiTest, WrongRequestsSayWhatIsWrong) {
         json{{"env", {{"A=B", "1"}}}}, json{{"cwd", "relative"}}, json{{"uid", -1}},
         json{{"uid", 65535}}, json{{"shell", "yes"}}, json{{"hostname", std::string(65, 'h')}},
         json{{"stdin", {{"value", "?"}, {"encoding", "base64"}}}},
-        json{{"stdin", {{"value", ""}, {"close", false}}}}}) {
+        json{{"stdin", {{"value", ""}, {"close", "no"}}}}}) {
     json body = {{"command", "true"}, {"image", image}};
     body.update(wrong);
     EXPECT_EQ(post(body).status, 400) << wrong;
@@ -320,6 +324,55 @@ TEST(BackendQueueTest, OneAtATimeInTheOrderTheyCame) {
   EXPECT_EQ(backend.Request("GET", "/v1/operations/" + third).json()["status"], "PENDING");
   EXPECT_EQ(backend.Request("DELETE", "/v1/operations/" + first).status, 202);
   EXPECT_EQ(backend.Follow(third).back().event["data"]["status"], "SUCCESS");
+}
+
+TEST(BackendQueueTest, BeyondItsBoundIsRefusedForNow) {
+  const TempDirectory directory;
+  BackendProcess backend(directory.File("state"), {"--max-concurrent", "1", "--max-queued", "2"});
+  const std::string running = backend.Start({{"command", "sleep 1000"}});
+  const std::string second = backend.Start({{"command", "true"}});
+  backend.Start({{"command", "true"}});
+  const json request = {{"command", "true"}, {"image", "tag:busybox:latest"}};
+  const Answer refused = backend.Request("POST", "/v1/instances", request);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.headers.at("Retry-After"), "1");
+  EXPECT_THAT(refused.body, HasSubstr("2 operations wait for their turn already"));
+  EXPECT_EQ(backend.Request("GET", "/v1/operations").json().size(), 3);
+  // One fewer waits: there is room again.
+  EXPECT_EQ(backend.Request("DELETE", "/v1/operations/" + second).status, 202);
+  EXPECT_EQ(backend.Request("POST", "/v1/instances", request).status, 201);
+  EXPECT_EQ(backend.Request("DELETE", "/v1/operations/" + running).status, 202);
+}
+
+TEST(BackendQueueTest, WhatRunsNeedsNoThreadOfItsOwn) {
+  const TempDirectory directory;
+  BackendProcess backend(directory.File("state"), {"--max-concurrent", "100"});
+  std::vector<std::string> operations;
+  for (int i = 0; i < 60; ++i) {
+    operations.push_back(backend.Start({{"command", "read line; echo $line"},
+                                        {"stdin", {{"value", ""}, {"close", false}}},
+                                        {"networking", {{"enabled", false}}}}));
+  }
+  // Each is seen to run, and then to go on.
+  for (const std::string& operation : operations) {
+    const std::string target = "/v1/operations/" + operation + "/subprocesses/1/stdin";
+    const json line = {{"value", operation + "\n"}, {"close", true}};
+    Answer answer = backend.Request("POST", target, line);
+    while (answer.status == 425) answer = backend.Request("POST", target, line);
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    if (operation != operations.back()) continue;
+    int threads = 0;
+    for (const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(backend.pid()) + "/task")) {
+      threads += entry.is_directory() ? 1 : 0;
+    }
+    EXPECT_LT(threads, 50);
+  }
+  for (const std::string& operation : operations) {
+    backend.Follow(operation);
+    const json result = backend.Request("GET", "/v1/operations/" + operation).json();
+    EXPECT_EQ(result["metadata"]["result"]["stdout"]["value"], operation + "\n");
+  }
 }
 
 TEST(BackendRestartTest, UnfinishedOperationsFailAndImagesStay) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +39,8 @@ namespace {
 
 constexpr char kBusybox[] = "/bin/busybox";
 constexpr size_t kMaxTokenFile = 64 * 1024;
+// Each waits for a registry most of its time.
+constexpr int kMaxConcurrentImports = 8;
 // What running commands get at the end to finish by themselves.
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
 
@@ -83,6 +86,19 @@ absl::Status RequireToken(const std::string& token, const std::string& host) {
                    " could run commands: give a token file, or listen on 127.0.0.1"));
 }
 
+bool Compresses(const LocalBackendOptions& options, const ListenAddress& address) {
+  return options.compress == "always" || (options.compress == "auto" && !IsLoopback(address.host));
+}
+
+// A sandbox takes some ten descriptors while it runs; the soft limit is 1024 as a rule, and ours to
+// raise.
+void RaiseOpenFileLimit() {
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 // AlreadyExists: another process holds the directory.
 absl::StatusOr<UniqueFd> Lock(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/lock");
@@ -99,6 +115,7 @@ absl::StatusOr<UniqueFd> Lock(const std::string& directory) {
 absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const std::string token, Token(options));
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(options.listen));
+  RaiseOpenFileLimit();
   RETURN_IF_ERROR(RequireToken(token, address.host));
   ASSIGN_OR_RETURN(const std::string state_directory, MakePrivateDirectory(options.state_dir));
   ASSIGN_OR_RETURN(const std::string outside,
@@ -128,20 +145,25 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   const int max_concurrent =
       options.max_concurrent > 0 ? options.max_concurrent : DefaultConcurrency();
   Operations operations({.max_concurrent = max_concurrent,
+                         .max_concurrent_jobs = kMaxConcurrentImports,
+                         .bounds = {.operations = options.max_queued},
                          .on_idle =
                              [&control] {
                                if (control != nullptr) control->OnIdle();
                              }},
                         *images, *launcher, *store);
-  ASSIGN_OR_RETURN(const std::unique_ptr<HttpServer> http,
-                   HttpServer::Start({.host = address.host, .port = address.port, .compress = true},
-                                     MakeApiHandler({.images = *images,
-                                                     .files = *files,
-                                                     .importer = importer,
-                                                     .operations = operations,
-                                                     .token = token,
-                                                     .token_uuid = NewUuidV4(),
-                                                     .max_concurrent = max_concurrent})));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<HttpServer> http,
+      HttpServer::Start(
+          {.host = address.host, .port = address.port, .compress = Compresses(options, address)},
+          MakeApiHandler({.images = *images,
+                          .files = *files,
+                          .importer = importer,
+                          .operations = operations,
+                          .token = token,
+                          .token_uuid = NewUuidV4(),
+                          .max_concurrent = max_concurrent,
+                          .max_concurrent_imports = kMaxConcurrentImports})));
   std::unique_ptr<GrpcServer> grpc;
   if (!options.grpc_listen.empty()) {
     ASSIGN_OR_RETURN(grpc, GrpcServer::Start({.listen = options.grpc_listen}, {}));

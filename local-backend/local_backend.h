@@ -17,10 +17,14 @@ struct LocalBackendOptions {
   std::string state_dir;
   std::string listen = "127.0.0.1:0";  // of the HTTP API; port 0: a free one
   std::string grpc_listen;             // of gRPC health and reflection; empty: not served
+  // Whether answers are compressed for clients that accept gzip: "always", "never", or "auto": not
+  // where only this machine can ask, to which bytes cost less than compressing them.
+  std::string compress = "auto";
   std::string token_file;  // its first line is the Bearer token that requests must carry; empty:
                            // any will do
   int max_concurrent =
       0;  // instances that run at once, others wait their turn; 0: by the number of CPUs
+  int max_queued = 1000;  // operations of one project that wait for their turn; more are refused
   std::string bubblewrap = "bwrap";  // a path, or a name that is looked up on the PATH
   // Registries ("HOST[:PORT]") to import from without TLS, and those on private addresses; see
   // common/registry/registry_transport.h.

@@ -31,6 +31,14 @@ int main(int argc, char** argv) {
                  "instances that run at once; 0 chooses by the number of CPUs")
       ->check(CLI::Range(0, 10'000))
       ->capture_default_str();
+  app.add_option("--compress", options.compress,
+                 "gzip for clients that accept it: always, never, or auto (not on loopback)")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+  app.add_option("--max-queued", options.max_queued,
+                 "operations of a project that may wait for their turn; more are answered 429")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
   app.add_option("--bubblewrap", options.bubblewrap, "the program bwrap, by path or by name")
       ->capture_default_str();
   app.add_option("--insecure-registry", options.insecure_registries,

@@ -41,12 +41,16 @@ void AnswerError(HttpExchange& exchange, const absl::Status& error, int precondi
     case absl::StatusCode::kAborted:
       return AnswerError(exchange, 400, error.message());
     case absl::StatusCode::kUnavailable:
-      exchange.SetHeader("Retry-After", "1");
-      return AnswerError(exchange, 503, error.message());
+      return AnswerLater(exchange, 503, error.message());
     default:
       LogError("a request failed", {{"method", exchange.method()}, {"error", error.ToString()}});
       return AnswerError(exchange, 500, error.message());
   }
+}
+
+void AnswerLater(HttpExchange& exchange, int status, absl::string_view message) {
+  exchange.SetHeader("Retry-After", "1");
+  AnswerError(exchange, status, message);
 }
 
 nlohmann::json ToJson(const Image& image) {

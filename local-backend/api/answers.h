@@ -27,6 +27,9 @@ void AnswerError(HttpExchange& exchange, int status, absl::string_view message);
 // files of an image.
 void AnswerError(HttpExchange& exchange, const absl::Status& error, int precondition_status = 409);
 
+// An error after which the same request may be sent again soon: nothing was done (425, 429, 503).
+void AnswerLater(HttpExchange& exchange, int status, absl::string_view message);
+
 nlohmann::json ToJson(const Image& image);
 
 }  // namespace contree

@@ -16,7 +16,7 @@ namespace {
 
 struct Route {
   const char* method;
-  const char* path;  // below /v1; "*" is the variable segment
+  const char* path;  // below /v1; "*" is a variable segment
   void (*answer)(ApiCall&);
 };
 
@@ -35,6 +35,11 @@ constexpr Route kRoutes[] = {
     {"GET", "/operations/*", GetOperation},
     {"DELETE", "/operations/*", DeleteOperation},
     {"GET", "/operations/*/events", GetOperationEvents},
+    {"POST", "/operations/*/subprocesses", PostProcess},
+    {"GET", "/operations/*/subprocesses", ListProcesses},
+    {"GET", "/operations/*/subprocesses/*", GetProcess},
+    {"DELETE", "/operations/*/subprocesses/*", DeleteProcess},
+    {"POST", "/operations/*/subprocesses/*/stdin", PostProcessStdin},
     {"GET", "/inspect", InspectTag},
     {"GET", "/inspect/*", InspectImage},
     {"GET", "/inspect/*/list", InspectList},
@@ -43,14 +48,16 @@ constexpr Route kRoutes[] = {
     {"GET", "/inspect/*/grep", InspectGrep},
 };
 
-// Whether `path` has the form `pattern`; `id` becomes the segment at the star.
-bool Matches(absl::string_view pattern, absl::string_view path, std::string& id) {
+// Whether `path` has the form `pattern`; the segments at the stars become the call's ids.
+bool Matches(absl::string_view pattern, absl::string_view path, ApiCall& call) {
   const std::vector<absl::string_view> wanted = absl::StrSplit(pattern, '/');
   const std::vector<absl::string_view> given = absl::StrSplit(path, '/');
   if (wanted.size() != given.size()) return false;
+  std::string* id = &call.id;
   for (size_t i = 0; i < wanted.size(); ++i) {
     if (wanted[i] == "*" && !given[i].empty()) {
-      id = std::string(given[i]);
+      *id = std::string(given[i]);
+      id = &call.sub_id;
     } else if (wanted[i] != given[i]) {
       return false;
     }
@@ -93,10 +100,11 @@ void Dispatch(HttpExchange& exchange, ApiServices& services) {
                   .services = services,
                   .project = "",
                   .id = "",
+                  .sub_id = "",
                   .trailing_slash = trailing_slash};
   bool other_method = false;
   for (const Route& route : kRoutes) {
-    if (!Matches(route.path, path, call.id)) continue;
+    if (!Matches(route.path, path, call)) continue;
     if (route.method == method) return route.answer(call);
     other_method = true;
   }
@@ -125,13 +133,13 @@ void GetWhoami(ApiCall& call) {
               {"token_expiration", nullptr},
               {"permissions", permissions},
               {"operations_stat",
-               {{"running_instances", operations.running(kInstanceKind)},
-                {"running_imports", operations.running(kImportKind)}}},
+               {{"running_instances", operations.running(call.project, kInstanceKind)},
+                {"running_imports", operations.running(call.project, kImportKind)}}},
               {"limits",
                {{"instance_max_timeout", 3600},
                 {"instance_max_concurrency", call.services.max_concurrent},
                 {"images_import_max_timeout", 3600},
-                {"images_import_max_concurrency", call.services.max_concurrent},
+                {"images_import_max_concurrency", call.services.max_concurrent_imports},
                 {"instance_max_layer_bytes", kMaxLayerBytes}}}});
 }
 

@@ -20,7 +20,8 @@ struct ApiServices {
   Operations& operations;
   std::string token;       // that requests must carry; empty: any Bearer token will do
   std::string token_uuid;  // names the token to its owner
-  int max_concurrent = 1;
+  int max_concurrent = 1;  // instances
+  int max_concurrent_imports = 1;
 };
 
 // What `services` refers to outlives the handler. Thread-safe.

@@ -118,6 +118,7 @@ void PostImageImport(ApiCall& call) {
   WipePasswords(object);
   if (!parsed.ok()) return AnswerError(call.exchange, parsed.status());
   const absl::StatusOr<Operation> operation = call.services.operations.Submit(JobRequest{
+      .project = call.project,
       .kind = kImportKind,
       .json = std::move(parsed->shown),
       .run = [request = std::move(parsed->request), &importer = call.services.importer](
@@ -132,6 +133,9 @@ void PostImageImport(ApiCall& call) {
         ended.image_size = result.unpacked_bytes;
         return absl::OkStatus();
       }});
+  if (absl::IsResourceExhausted(operation.status())) {
+    return AnswerLater(call.exchange, 429, operation.status().message());
+  }
   if (!operation.ok()) return AnswerError(call.exchange, operation.status());
   call.exchange.SetHeader("Location", absl::StrCat("/v1/operations/", operation->uuid));
   AnswerJson(call.exchange, 201, {{"uuid", operation->uuid}});

@@ -14,6 +14,7 @@
 #include "common/status/status_macros.h"
 #include "local-backend/api/answers.h"
 #include "local-backend/api/json_fields.h"
+#include "local-backend/api/process_fields.h"
 #include "local-backend/api/routes.h"
 #include "local-backend/files/attached_files.h"
 #include "local-backend/files/file_store.h"
@@ -26,23 +27,7 @@ using nlohmann::json;
 
 constexpr size_t kMaxBody = 64 * 1024 * 1024;
 constexpr size_t kMaxRecordedStdin = 64 * 1024;  // the command gets all of it
-constexpr int64_t kMaxTruncateAt = 10 * 1024 * 1024;
-constexpr int64_t kMaxId = 65'534;  // 65535 means "none" to the kernel
-
-absl::StatusOr<std::string> Stdin(JsonFields& fields) {
-  const json* stdin_stream = fields.Object("stdin");
-  if (stdin_stream == nullptr) return std::string();
-  JsonFields stream(*stdin_stream);
-  if (!stream.Bool("close", true)) {
-    return absl::InvalidArgumentError(
-        "stdin cannot be kept open: this backend takes it whole, with close true");
-  }
-  RETURN_IF_ERROR(stream.status());
-  absl::StatusOr<std::string> bytes = FromStreamRepresentation(*stdin_stream);
-  if (!bytes.ok())
-    return absl::InvalidArgumentError(absl::StrCat("stdin: ", bytes.status().message()));
-  return bytes;
-}
+constexpr int64_t kMaxId = 65'534;               // 65535 means "none" to the kernel
 
 // "0644", "0o644", "0o100644" or a number, which is taken as it is (420 is 0644).
 std::optional<uint32_t> FileMode(const json& value) {
@@ -145,6 +130,7 @@ json Echo(const InstanceRequest& request, const std::string& image, json files) 
                {"resources_limits", {{"max_layer_bytes", request.max_layer_bytes}}},
                {"networking", {{"enabled", request.networking}}},
                {"result", nullptr}};
+  if (request.stdin_stays_open) echo["stdin"]["close"] = false;
   return echo;
 }
 
@@ -153,30 +139,15 @@ absl::StatusOr<InstanceRequest> Parse(const std::string& body, const ApiCall& ca
   if (!object.is_object()) return absl::InvalidArgumentError("the body must be a JSON object");
   JsonFields fields(object);
   InstanceRequest request;
-  request.command = fields.String("command", "");
-  if (request.command.empty()) fields.Fail("command", "is required");
-  request.arguments = fields.Strings("args");
-  request.shell = fields.Bool("shell", false);
-  request.environment = fields.StringMap("env");
-  for (const auto& [name, value] : request.environment) {
-    if (name.empty() || absl::StrContains(name, '=')) {
-      fields.Fail("env", absl::StrCat("has the name \"", name, "\", which no variable can have"));
-    }
-  }
+  ReadProcessFields(fields, request);
+  request.project = call.project;
   request.preserve_environment = fields.Bool("preserve_env", false);
-  request.cwd = fields.String("cwd", "");
-  if (!request.cwd.empty() && (request.cwd.front() != '/' || request.cwd.size() >= PATH_MAX)) {
-    fields.Fail("cwd", "must be an absolute path");
-  }
-  request.uid = static_cast<uint32_t>(fields.Int("uid", 0, 0, kMaxId));
-  request.gid = static_cast<uint32_t>(fields.Int("gid", 0, 0, kMaxId));
   request.hostname = fields.String("hostname", request.hostname);
   if (request.hostname.empty() || request.hostname.size() > HOST_NAME_MAX ||
       absl::StrContains(request.hostname, absl::string_view("\0", 1))) {
     fields.Fail("hostname", absl::StrCat("must have 1 to ", HOST_NAME_MAX, " characters"));
   }
   request.timeout = absl::Seconds(fields.Int("timeout", 60, 1, kMaxTimeoutSeconds));
-  request.truncate_output_at = fields.Int("truncate_output_at", 1 << 20, 0, kMaxTruncateAt);
   request.disposable = fields.Bool("disposable", false);
   if (const json* networking = fields.Object("networking"); networking != nullptr) {
     JsonFields inner(*networking);
@@ -190,7 +161,6 @@ absl::StatusOr<InstanceRequest> Parse(const std::string& body, const ApiCall& ca
     RETURN_IF_ERROR(inner.status());
   }
   const std::string image = fields.String("image", "");
-  ASSIGN_OR_RETURN(request.stdin_bytes, Stdin(fields));
   RETURN_IF_ERROR(fields.status());
   ASSIGN_OR_RETURN(request.image, call.services.images.Resolve(image));
   json files;
@@ -210,6 +180,9 @@ void PostInstance(ApiCall& call) {
   if (!request.ok()) return AnswerError(call.exchange, request.status());
   json answer = json::parse(request->json);
   const absl::StatusOr<Operation> operation = call.services.operations.Submit(*std::move(request));
+  if (absl::IsResourceExhausted(operation.status())) {
+    return AnswerLater(call.exchange, 429, operation.status().message());
+  }
   if (!operation.ok()) return AnswerError(call.exchange, operation.status());
   answer["uuid"] = operation->uuid;
   call.exchange.SetHeader("Location", absl::StrCat("/v1/operations/", operation->uuid));

@@ -10,6 +10,7 @@
 #include "local-backend/api/answers.h"
 #include "local-backend/api/parameters.h"
 #include "local-backend/api/routes.h"
+#include "local-backend/operations/process_report.h"
 
 namespace contree {
 namespace {
@@ -42,14 +43,22 @@ nlohmann::json Parsed(const std::string& text) {
   return json.is_object() ? json : nlohmann::json(nullptr);
 }
 
-absl::StatusOr<OperationFilter> Filter(const HttpExchange& exchange) {
-  OperationFilter filter;
+nlohmann::json ResultSoFar(const ApiCall& call) {
+  const auto log = call.services.operations.Events(call.project, call.id);
+  if (!log.ok()) return nullptr;
+  return ProcessResult((*log)->Read(0, absl::ZeroDuration()).events,
+                       static_cast<int>(kMainProcess));
+}
+
+absl::StatusOr<OperationFilter> Filter(const ApiCall& call) {
+  const HttpExchange& exchange = call.exchange;
+  OperationFilter filter = {.project = call.project};
   ASSIGN_OR_RETURN(const Page page, PageParameters(exchange));
   filter.limit = page.limit;
   filter.offset = page.offset;
   filter.status = exchange.Query("status").value_or("");
   bool known = filter.status.empty();
-  for (const char* status : {kPending, "ASSIGNED", kExecuting, kSuccess, kFailed, kCancelled}) {
+  for (const char* status : {kPending, kAssigned, kExecuting, kSuccess, kFailed, kCancelled}) {
     known |= filter.status == status;
   }
   if (!known) {
@@ -88,7 +97,7 @@ absl::StatusOr<EventsRequest> ParseEventsRequest(ApiCall& call) {
     return absl::InvalidArgumentError("since and Last-Event-Id must be the id of an event, or -1");
   }
   request.next = seen + 1;
-  ASSIGN_OR_RETURN(request.log, call.services.operations.Events(call.id));
+  ASSIGN_OR_RETURN(request.log, call.services.operations.Events(call.project, call.id));
   return request;
 }
 
@@ -117,7 +126,7 @@ void SendEvents(EventsRequest& request, HttpResponseStream& stream) {
 }  // namespace
 
 void ListOperations(ApiCall& call) {
-  const absl::StatusOr<OperationFilter> filter = Filter(call.exchange);
+  const absl::StatusOr<OperationFilter> filter = Filter(call);
   if (!filter.ok()) return AnswerError(call.exchange, filter.status());
   const absl::StatusOr<std::vector<Operation>> operations = call.services.operations.List(*filter);
   if (!operations.ok()) return AnswerError(call.exchange, operations.status());
@@ -127,11 +136,16 @@ void ListOperations(ApiCall& call) {
 }
 
 void GetOperation(ApiCall& call) {
-  const absl::StatusOr<Operation> operation = call.services.operations.Get(call.id);
+  const absl::StatusOr<bool> inflight = FlagParameter(call.exchange, "inflight");
+  if (!inflight.ok()) return AnswerError(call.exchange, inflight.status());
+  const absl::StatusOr<Operation> operation = call.services.operations.Get(call.project, call.id);
   if (!operation.ok()) return AnswerError(call.exchange, operation.status());
   nlohmann::json answer = Summary(*operation);
   nlohmann::json metadata = Parsed(operation->request);
   metadata["result"] = Parsed(operation->result);
+  if (*inflight && operation->status == kExecuting && operation->kind == kInstanceKind) {
+    metadata["result"] = ResultSoFar(call);
+  }
   answer["metadata"] = metadata;
   nlohmann::json tag = nullptr;  // that an import put on its result
   if (operation->status == kSuccess && operation->kind == kImportKind)
@@ -142,7 +156,7 @@ void GetOperation(ApiCall& call) {
 }
 
 void DeleteOperation(ApiCall& call) {
-  const absl::Status cancelled = call.services.operations.Cancel(call.id);
+  const absl::Status cancelled = call.services.operations.Cancel(call.project, call.id);
   if (!cancelled.ok()) return AnswerError(call.exchange, cancelled);
   call.exchange.Respond(202);
 }

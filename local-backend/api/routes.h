@@ -16,6 +16,7 @@ struct ApiCall {
   ApiServices& services;
   std::string project;          // whose data it is about
   std::string id;               // the variable segment of the path, where the route has one
+  std::string sub_id;           // the second one
   bool trailing_slash = false;  // of the path
 };
 
@@ -37,6 +38,12 @@ void ListOperations(ApiCall& call);
 void GetOperation(ApiCall& call);
 void DeleteOperation(ApiCall& call);
 void GetOperationEvents(ApiCall& call);
+
+void PostProcess(ApiCall& call);
+void ListProcesses(ApiCall& call);
+void GetProcess(ApiCall& call);
+void DeleteProcess(ApiCall& call);
+void PostProcessStdin(ApiCall& call);
 
 void InspectTag(ApiCall& call);
 void InspectImage(ApiCall& call);

@@ -8,12 +8,19 @@
 #include "absl/time/clock.h"
 
 namespace contree {
+namespace {
+
+std::string Dump(const nlohmann::json& data) {
+  return data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
 
 std::string FormatApiTime(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E6S+00:00", time, absl::UTCTimeZone());
 }
 
-EventLog::EventLog(absl::string_view saved) : closed_(true) {
+EventLog::EventLog(absl::string_view saved) : sealed_(true), closed_(true) {
   for (absl::string_view line : absl::StrSplit(saved, '\n', absl::SkipEmpty())) {
     const auto event = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
     if (!event.is_object()) continue;
@@ -24,28 +31,34 @@ EventLog::EventLog(absl::string_view saved) : closed_(true) {
   }
 }
 
-Event EventLog::Prepare(int spid, const std::string& type, const nlohmann::json& data) const {
+Event EventLog::Make(int spid, const std::string& type, const std::string& data) const {
   Event event;
-  {
-    const absl::MutexLock lock(&mutex_);
-    event.id = static_cast<int64_t>(events_.size());
-  }
+  event.id = static_cast<int64_t>(events_.size());
   event.spid = spid;
   event.type = type;
-  event.json = nlohmann::json{
-      {"id", event.id},
-      {"ts", FormatApiTime(absl::Now())},
-      {"spid", spid},
-      {"type", type},
-      {"data",
-       data}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  event.json = absl::StrCat("{\"id\":", event.id, ",\"ts\":\"", FormatApiTime(absl::Now()),
+                            "\",\"spid\":", spid, ",\"type\":\"", type, "\",\"data\":", data, "}");
   return event;
 }
 
-void EventLog::Append(int spid, const std::string& type, const nlohmann::json& data) {
-  Event event = Prepare(spid, type, data);
+Event EventLog::Prepare(int spid, const std::string& type, const nlohmann::json& data) {
+  const std::string text = Dump(data);
   const absl::MutexLock lock(&mutex_);
-  events_.push_back(std::move(event));
+  sealed_ = true;
+  return Make(spid, type, text);
+}
+
+void EventLog::Append(int spid, const std::string& type, const nlohmann::json& data) {
+  const std::string text = Dump(data);
+  const absl::MutexLock lock(&mutex_);
+  if (sealed_) return;
+  events_.push_back(Make(spid, type, text));
+  bytes_ += static_cast<int64_t>(sizeof(Event) + events_.back().json.size());
+}
+
+int64_t EventLog::bytes() const {
+  const absl::MutexLock lock(&mutex_);
+  return bytes_;
 }
 
 std::string EventLog::SaveWith(const Event& last) const {

@@ -2,7 +2,7 @@
 #define LOCAL_BACKEND_OPERATIONS_EVENT_LOG_H_
 
 // The events of one operation, numbered from 0, with readers that wait for the next one.
-// Thread-safe; one thread writes.
+// Thread-safe.
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -29,11 +29,14 @@ class EventLog {
   // One that was written to its end.
   explicit EventLog(absl::string_view saved);
 
+  // No effect after Prepare: what comes late has no place any more.
   void Append(int spid, const std::string& type, const nlohmann::json& data);
+  // How large it is, about, in memory and stored.
+  int64_t bytes() const;
 
   // For the last event, which readers may see only once the operation's end is stored: what Append
   // would add now, the log with it as text, and the adding.
-  Event Prepare(int spid, const std::string& type, const nlohmann::json& data) const;
+  Event Prepare(int spid, const std::string& type, const nlohmann::json& data);
   std::string SaveWith(const Event& last) const;
   void Close(Event last);
 
@@ -45,8 +48,13 @@ class EventLog {
   Page Read(int64_t first, absl::Duration patience) const;
 
  private:
+  Event Make(int spid, const std::string& type, const std::string& data) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
   mutable absl::Mutex mutex_;
   std::vector<Event> events_ ABSL_GUARDED_BY(mutex_);
+  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool sealed_ ABSL_GUARDED_BY(mutex_) = false;  // but for the last event
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

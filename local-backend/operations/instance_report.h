@@ -1,13 +1,9 @@
 #ifndef LOCAL_BACKEND_OPERATIONS_INSTANCE_REPORT_H_
 #define LOCAL_BACKEND_OPERATIONS_INSTANCE_REPORT_H_
 
-// Turns what happens in a sandbox into the events and the result that the API shows. Used by one
-// thread.
+// Turns what happens in a sandbox as a whole into the events that the API shows; of its command
+// there is a ProcessReport. Used by one thread at a time.
 
-#include <nlohmann/json_fwd.hpp>
-#include <string>
-
-#include "absl/strings/string_view.h"
 #include "local-backend/operations/event_log.h"
 #include "local-backend/operations/operations.h"
 #include "local-backend/sandbox/sandbox.h"
@@ -19,24 +15,12 @@ class InstanceReport {
   InstanceReport(const InstanceRequest& request, EventLog& log) : request_(request), log_(log) {}
 
   void OnInit();
-  void OnStarted(int pid);
-  // Keeps and shows at most truncate_output_at bytes of each stream.
-  void OnOutput(OutputStream stream, absl::string_view bytes);
+  // After the command's own exit.
   void OnExit(const SandboxExit& exit);
 
-  // The InstanceResult, as JSON.
-  std::string Result(const SandboxExit& exit) const;
-
  private:
-  struct Captured {
-    std::string bytes;
-    int64_t dropped = 0;
-  };
-
   const InstanceRequest& request_;
   EventLog& log_;
-  Captured stdout_;
-  Captured stderr_;
 };
 
 }  // namespace contree

@@ -36,11 +36,16 @@ CREATE TABLE event_logs (
   events TEXT NOT NULL                 -- one JSON object a line
 );
 )sql",
+    R"sql(
+ALTER TABLE operations ADD COLUMN project TEXT NOT NULL DEFAULT '';
+DROP INDEX operations_by_time;
+CREATE INDEX operations_by_time ON operations (project, created_at);
+)sql",
 };
 
 constexpr char kColumns[] =
     "uuid, kind, status, error, created_at, duration, image_size, cpu_time, max_rss_kilobytes, "
-    "image_uuid, result_image_uuid, request, result";
+    "image_uuid, result_image_uuid, request, result, project";
 
 Operation ToOperation(const sqlite::Row& row) {
   Operation operation;
@@ -57,6 +62,7 @@ Operation ToOperation(const sqlite::Row& row) {
   operation.result_image_uuid = row.String(10);
   operation.request = row.String(11);
   operation.result = row.String(12);
+  operation.project = row.String(13);
   return operation;
 }
 
@@ -82,7 +88,7 @@ absl::Status OperationStore::FailUnfinished() {
         "SELECT uuid FROM operations WHERE status NOT IN ('SUCCESS', 'FAILED', 'CANCELLED')", {},
         [&](const sqlite::Row& row) { unfinished.push_back(row.String(0)); }));
     for (const std::string& uuid : unfinished) {
-      const EventLog log;
+      EventLog log;
       const std::string events = log.SaveWith(log.Prepare(
           0, "completion", {{"status", kFailed}, {"duration_ms", 0}, {"error", kStopped}}));
       RETURN_IF_ERROR(
@@ -105,19 +111,23 @@ absl::Status OperationStore::Insert(const Operation& operation) {
     return connection
         .Execute(
             absl::StrCat("INSERT INTO operations (", kColumns,
-                         ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                         ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
             {operation.uuid, operation.kind, operation.status, operation.error,
              absl::ToUnixNanos(operation.created_at), absl::ToInt64Nanoseconds(operation.duration),
              operation.image_size, absl::ToInt64Nanoseconds(operation.cpu_time),
              operation.max_rss_kilobytes, operation.image_uuid, operation.result_image_uuid,
-             operation.request, operation.result})
+             operation.request, operation.result, operation.project})
         .status();
   });
 }
 
 absl::Status OperationStore::SetStatus(const std::string& uuid, const std::string& status) {
   return database_->Write([&](sqlite::Connection& connection) {
-    return connection.Execute("UPDATE operations SET status = ? WHERE uuid = ?", {status, uuid})
+    return connection
+        .Execute(
+            "UPDATE operations SET status = ? WHERE uuid = ? AND status NOT IN "
+            "('SUCCESS', 'FAILED', 'CANCELLED')",
+            {status, uuid})
         .status();
   });
 }
@@ -141,21 +151,25 @@ absl::Status OperationStore::Finish(const Operation& operation, const std::strin
   });
 }
 
-absl::StatusOr<Operation> OperationStore::Get(const std::string& uuid) {
+absl::StatusOr<Operation> OperationStore::Get(const std::string& project, const std::string& uuid) {
   std::optional<Operation> operation;
   RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
-    return connection.Query(absl::StrCat("SELECT ", kColumns, " FROM operations WHERE uuid = ?"),
-                            {uuid}, [&](const sqlite::Row& row) { operation = ToOperation(row); });
+    return connection.Query(
+        absl::StrCat("SELECT ", kColumns, " FROM operations WHERE uuid = ? AND project = ?"),
+        {uuid, project}, [&](const sqlite::Row& row) { operation = ToOperation(row); });
   }));
   if (!operation.has_value()) return NoOperation(uuid);
   return *std::move(operation);
 }
 
-absl::StatusOr<std::string> OperationStore::Events(const std::string& uuid) {
+absl::StatusOr<std::string> OperationStore::Events(const std::string& project,
+                                                   const std::string& uuid) {
   std::optional<std::string> events;
   RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
-    return connection.Query("SELECT events FROM event_logs WHERE operation_uuid = ?", {uuid},
-                            [&](const sqlite::Row& row) { events = row.String(0); });
+    return connection.Query(
+        "SELECT events FROM event_logs JOIN operations ON uuid = operation_uuid "
+        "WHERE operation_uuid = ? AND project = ?",
+        {uuid, project}, [&](const sqlite::Row& row) { events = row.String(0); });
   }));
   if (!events.has_value()) return NoOperation(uuid);
   return *std::move(events);
@@ -167,10 +181,12 @@ absl::StatusOr<std::vector<Operation>> OperationStore::List(const OperationFilte
     return connection.Query(
         absl::StrCat(
             "SELECT ", kColumns,
-            " FROM operations WHERE created_at >= ? AND created_at <= ? AND (? = '' OR status = ?)"
+            " FROM operations WHERE project = ? AND created_at >= ? AND created_at <= ?"
+            " AND (? = '' OR status = ?)"
             " AND (? = '' OR kind = ?) ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"),
-        {absl::ToUnixNanos(filter.since), absl::ToUnixNanos(filter.until), filter.status,
-         filter.status, filter.kind, filter.kind, int64_t{filter.limit}, int64_t{filter.offset}},
+        {filter.project, absl::ToUnixNanos(filter.since), absl::ToUnixNanos(filter.until),
+         filter.status, filter.status, filter.kind, filter.kind, int64_t{filter.limit},
+         int64_t{filter.offset}},
         [&](const sqlite::Row& row) { operations.push_back(ToOperation(row)); });
   }));
   return operations;

@@ -19,7 +19,8 @@ namespace contree {
 inline constexpr char kInstanceKind[] = "instance";
 inline constexpr char kImportKind[] = "image_import";
 
-inline constexpr char kPending[] = "PENDING";
+inline constexpr char kPending[] = "PENDING";    // waits for its turn
+inline constexpr char kAssigned[] = "ASSIGNED";  // it is its turn: being prepared
 inline constexpr char kExecuting[] = "EXECUTING";
 inline constexpr char kSuccess[] = "SUCCESS";
 inline constexpr char kFailed[] = "FAILED";
@@ -27,6 +28,7 @@ inline constexpr char kCancelled[] = "CANCELLED";
 
 struct Operation {
   std::string uuid;
+  std::string project = "";  // whose it is
   std::string kind = kInstanceKind;
   std::string status = kPending;
   std::string error;  // empty: none
@@ -46,6 +48,7 @@ struct Operation {
 };
 
 struct OperationFilter {
+  std::string project = "";
   int limit = 100;
   int offset = 0;
   std::string status = "";                    // empty: any
@@ -60,12 +63,13 @@ class OperationStore {
   static absl::StatusOr<std::unique_ptr<OperationStore>> Open(const std::string& directory);
 
   absl::Status Insert(const Operation& operation);
+  // Of one that has not ended.
   absl::Status SetStatus(const std::string& uuid, const std::string& status);
   // Stores how it ended, with its events.
   absl::Status Finish(const Operation& operation, const std::string& events);
-  // NotFound: no such operation.
-  absl::StatusOr<Operation> Get(const std::string& uuid);
-  absl::StatusOr<std::string> Events(const std::string& uuid);
+  // NotFound: the project has no such operation.
+  absl::StatusOr<Operation> Get(const std::string& project, const std::string& uuid);
+  absl::StatusOr<std::string> Events(const std::string& project, const std::string& uuid);
   // Newest first.
   absl::StatusOr<std::vector<Operation>> List(const OperationFilter& filter);
 

@@ -33,7 +33,7 @@ TEST(OperationStoreTest, KeepsHowAnOperationEnded) {
   operation.result_image_uuid = "result";
   operation.result = "{\"x\":1}";
   ASSERT_OK(store->Finish(operation, "events"));
-  ASSERT_OK_AND_ASSIGN(const Operation read, store->Get("a"));
+  ASSERT_OK_AND_ASSIGN(const Operation read, store->Get("", "a"));
   EXPECT_EQ(read.status, kSuccess);
   EXPECT_EQ(read.created_at, operation.created_at);
   EXPECT_EQ(read.duration, operation.duration);
@@ -42,8 +42,39 @@ TEST(OperationStoreTest, KeepsHowAnOperationEnded) {
   EXPECT_EQ(read.image_size, 9);
   EXPECT_EQ(read.result_image_uuid, "result");
   EXPECT_EQ(read.result, operation.result);
-  ASSERT_OK_AND_ASSIGN(const std::string events, store->Events("a"));
+  ASSERT_OK_AND_ASSIGN(const std::string events, store->Events("", "a"));
   EXPECT_EQ(events, "events");
+}
+
+TEST(OperationStoreTest, ProjectsSeeTheirOwnOnly) {
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  Operation of_a = At("a", 1);
+  of_a.project = "A";
+  ASSERT_OK(store->Insert(of_a));
+  ASSERT_OK(store->Finish(of_a, "events"));
+  ASSERT_OK(store->Get("A", "a").status());
+  ASSERT_OK(store->Events("A", "a").status());
+  for (const char* project : {"", "B"}) {
+    EXPECT_THAT(store->Get(project, "a"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("a")));
+    EXPECT_THAT(store->Events(project, "a"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("a")));
+    ASSERT_OK_AND_ASSIGN(const auto list, store->List({.project = project}));
+    EXPECT_TRUE(list.empty());
+  }
+  ASSERT_OK_AND_ASSIGN(const auto list, store->List({.project = "A"}));
+  EXPECT_EQ(list.size(), 1);
+}
+
+TEST(OperationStoreTest, StatusOfAnEndedOneStays) {
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  Operation operation = At("a", 1);
+  ASSERT_OK(store->Insert(operation));
+  operation.status = kCancelled;
+  ASSERT_OK(store->Finish(operation, ""));
+  ASSERT_OK(store->SetStatus("a", kExecuting));
+  ASSERT_OK_AND_ASSIGN(const Operation read, store->Get("", "a"));
+  EXPECT_EQ(read.status, kCancelled);
 }
 
 TEST(OperationStoreTest, FailsWhatAnEarlierProcessLeftUnfinished) {
@@ -56,10 +87,10 @@ TEST(OperationStoreTest, FailsWhatAnEarlierProcessLeftUnfinished) {
   }
   ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
   for (const char* uuid : {"pending", "executing"}) {
-    ASSERT_OK_AND_ASSIGN(const Operation operation, store->Get(uuid));
+    ASSERT_OK_AND_ASSIGN(const Operation operation, store->Get("", uuid));
     EXPECT_EQ(operation.status, kFailed);
     EXPECT_EQ(operation.error, "the backend stopped");
-    ASSERT_OK_AND_ASSIGN(const std::string events, store->Events(uuid));
+    ASSERT_OK_AND_ASSIGN(const std::string events, store->Events("", uuid));
     EXPECT_THAT(events, HasSubstr("\"completion\""));
   }
 }
@@ -87,8 +118,10 @@ TEST(OperationStoreTest, ListsNewestFirstWithFilters) {
 TEST(OperationStoreTest, UnknownOperationIsNotFound) {
   const TempDirectory directory;
   ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
-  EXPECT_THAT(store->Get("x"), StatusIs(absl::StatusCode::kNotFound, "there is no operation x"));
-  EXPECT_THAT(store->Events("x"), StatusIs(absl::StatusCode::kNotFound, "there is no operation x"));
+  EXPECT_THAT(store->Get("", "x"),
+              StatusIs(absl::StatusCode::kNotFound, "there is no operation x"));
+  EXPECT_THAT(store->Events("", "x"),
+              StatusIs(absl::StatusCode::kNotFound, "there is no operation x"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,7 +23,11 @@ namespace {
 
 constexpr char kStopped[] = "the backend stopped";
 
-std::vector<std::string> CommandLine(const InstanceRequest& request) {
+// What blocks before and after a run: mounts, forks, the database, comparing and syncing what was
+// written.
+constexpr int kInstanceWorkers = 16;
+
+std::vector<std::string> CommandLine(const ProcessRequest& request) {
   std::vector<std::string> argv = {request.command};
   if (request.shell) {
     argv = {"/bin/sh", "-c", request.command};
@@ -32,15 +37,42 @@ std::vector<std::string> CommandLine(const InstanceRequest& request) {
   return argv;
 }
 
-std::vector<std::string> EnvironmentOf(const InstanceRequest& request) {
+std::vector<std::string> EnvironmentOf(std::initializer_list<const Environment*> layers) {
   Environment environment = {
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, {"HOME", "/root"}};
-  for (const auto& [name, value] : request.image.environment) environment[name] = value;
-  for (const auto& [name, value] : request.environment) environment[name] = value;
+  for (const Environment* layer : layers) {
+    for (const auto& [name, value] : *layer) environment[name] = value;
+  }
   std::vector<std::string> entries;
   entries.reserve(environment.size());
   for (const auto& [name, value] : environment) entries.push_back(absl::StrCat(name, "=", value));
   return entries;
+}
+
+void SetProcess(const ProcessRequest& request, std::vector<std::string> environment,
+                ProcessSpec& spec) {
+  spec.argv = CommandLine(request);
+  spec.environment = std::move(environment);
+  spec.cwd = request.cwd.empty() ? "/" : request.cwd;
+  spec.uid = request.uid;
+  spec.gid = request.gid;
+  spec.stdin_bytes = request.stdin_bytes;
+  spec.stdin_stays_open = request.stdin_stays_open;
+}
+
+int64_t BytesOf(const InstanceRequest& request) {
+  return static_cast<int64_t>(request.stdin_bytes.size() + request.json.size());
+}
+
+absl::Status NoProcess(const std::string& uuid, int spid) {
+  return absl::NotFoundError(absl::StrCat("the operation ", uuid, " has no process ", spid));
+}
+
+// The sandbox knows the process by its number only.
+absl::Status OfOperation(const absl::Status& status, const std::string& uuid, int spid) {
+  if (absl::IsNotFound(status)) return NoProcess(uuid, spid);
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat("operation ", uuid, ": ", status.message()));
 }
 
 // Lays the request's files into the run: into a layer of its own where the result is thrown away,
@@ -66,158 +98,261 @@ absl::Status Attach(const InstanceRequest& request, const RunDirectory& run,
 
 }  // namespace
 
+// One that has not ended.
+struct Operations::Live {
+  Lane* lane = nullptr;
+  InstanceRequest request;  // of an instance
+  JobRequest job;           // of all else: then it has a `run`
+  Operation operation;      // guarded by mutex_
+  std::shared_ptr<EventLog> log = std::make_shared<EventLog>();
+  CancelEvent cancel;
+  bool stopped_with_backend = false;  // guarded by mutex_
+  absl::Time began;                   // its turn came; guarded by mutex_
+  int64_t queued_bytes = 0;
+
+  // Of an instance.
+  RunDirectory directory;
+  std::unique_ptr<InstanceReport> report;
+  bool sandbox_has_ended = false;                         // guarded by mutex_
+  std::shared_ptr<RunningSandbox> sandbox;                // while it runs; guarded by mutex_
+  std::map<int, std::shared_ptr<ProcessReport>> reports;  // guarded by mutex_
+};
+
 Operations::Operations(const Options& options, ImageStore& images, SandboxLauncher& launcher,
                        OperationStore& store)
-    : options_(options), images_(images), launcher_(launcher), store_(store) {}
+    : options_(options),
+      images_(images),
+      launcher_(launcher),
+      store_(store),
+      instances_(options.max_concurrent, std::min(options.max_concurrent, kInstanceWorkers)),
+      jobs_(options.max_concurrent_jobs, options.max_concurrent_jobs) {}
 
 Operations::~Operations() { Stop(absl::ZeroDuration()); }
 
 absl::StatusOr<Operation> Operations::Submit(InstanceRequest request) {
   auto live = std::make_shared<Live>();
+  live->lane = &instances_;
   Operation& operation = live->operation;
-  operation.created_at = absl::Now();
-  operation.uuid = NewUuidV7(operation.created_at);
+  operation.project = request.project;
   operation.image_uuid = request.image.uuid;
-  operation.request = request.json;
+  operation.request = std::move(request.json);
+  request.json.clear();
   live->request = std::move(request);
   return Queue(std::move(live));
 }
 
 absl::StatusOr<Operation> Operations::Submit(JobRequest request) {
   auto live = std::make_shared<Live>();
+  live->lane = &jobs_;
   Operation& operation = live->operation;
-  operation.created_at = absl::Now();
-  operation.uuid = NewUuidV7(operation.created_at);
+  operation.project = request.project;
   operation.kind = request.kind;
   operation.request = request.json;
   live->job = std::move(request);
   return Queue(std::move(live));
 }
 
-absl::StatusOr<Operation> Operations::Queue(std::shared_ptr<Live> live) {
+absl::Status Operations::CheckBounds(const Live& live) const {
+  const QueueBounds& bounds = options_.bounds;
+  const std::string& project = live.operation.project;
+  if (live.lane->running < live.lane->limit) return absl::OkStatus();  // it need not wait
+  if (live.lane->queue.size(project) >= static_cast<size_t>(bounds.operations)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(bounds.operations,
+                     " operations wait for their turn already; try again when some have ended"));
+  }
+  if (queued_bytes_ + live.queued_bytes > bounds.bytes) {
+    return absl::ResourceExhaustedError(
+        "the operations that wait hold as much input as there is room for; try again when some "
+        "have ended");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Operation> Operations::Queue(LiveRef live) {
+  live->queued_bytes =
+      BytesOf(live->request) + static_cast<int64_t>(live->operation.request.size());
+  live->operation.created_at = absl::Now();
+  live->operation.uuid = NewUuidV7(live->operation.created_at);
   const Operation submitted = live->operation;
-  RETURN_IF_ERROR(store_.Insert(submitted));
-  bool stopping;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    stopping = stopping_;
-    live_[submitted.uuid] = live;
-    if (!stopping) {
-      queue_.push_back(live);
-      if (idle_threads_ < static_cast<int>(queue_.size()) &&
-          static_cast<int>(threads_.size()) < options_.max_concurrent) {
-        threads_.emplace_back([this] { Work(); });
-      }
-      changed_.notify_all();
-    }
+    if (stopping_) return absl::UnavailableError("the backend is stopping");
+    RETURN_IF_ERROR(CheckBounds(*live));
+    live_[submitted.uuid] = live;  // Stop waits for it
   }
-  if (stopping) {
+  const absl::Status inserted = store_.Insert(submitted);
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (!inserted.ok()) {
+    live_.erase(submitted.uuid);
+    changed_.notify_all();
+    return inserted;
+  }
+  if (stopping_) {
+    lock.unlock();
     Operation ended = submitted;
     ended.status = kFailed;
     ended.error = kStopped;
     Finish(*live, std::move(ended));
     return absl::UnavailableError("the backend is stopping");
   }
+  queued_bytes_ += live->queued_bytes;
+  live->lane->queue.Push(submitted.project, live);
+  Dispatch(*live->lane);
   return submitted;
 }
 
-void Operations::Work() {
-  std::unique_lock<std::mutex> lock(mutex_);
-  while (true) {
-    ++idle_threads_;
-    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    --idle_threads_;
-    if (queue_.empty()) return;
-    const std::shared_ptr<Live> live = std::move(queue_.front());
-    queue_.pop_front();
-    ++running_;
-    live->operation.status = kExecuting;
-    lock.unlock();
-    Execute(*live);
-    lock.lock();
-    --running_;
+void Operations::Dispatch(Lane& lane) {
+  while (lane.running < lane.limit) {
+    const std::optional<LiveRef> next = lane.queue.Pop();
+    if (!next.has_value()) return;
+    const LiveRef& live = *next;
+    ++lane.running;
+    queued_bytes_ -= live->queued_bytes;
+    live->operation.status = kAssigned;
+    live->began = absl::Now();
+    lane.workers.Add([this, live] {
+      if (live->job.run == nullptr) {
+        Launch(live);
+      } else {
+        RunJob(live);
+      }
+    });
   }
 }
 
-void Operations::Execute(Live& live) {
-  const InstanceRequest& request = live.request;
-  const absl::Time began = absl::Now();
+void Operations::SetStatus(Live& live, const char* status) {
+  if (const absl::Status stored = store_.SetStatus(live.operation.uuid, status); !stored.ok()) {
+    LogWarning("cannot store the status of an operation",
+               {{"operation", live.operation.uuid}, {"error", stored.ToString()}});
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  live.operation.status = status;
+}
+
+void Operations::RunJob(const LiveRef& live) {
+  SetStatus(*live, kExecuting);
   Operation ended;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    ended = live.operation;
+    ended = live->operation;
   }
-  if (const absl::Status stored = store_.SetStatus(ended.uuid, kExecuting); !stored.ok()) {
-    LogWarning("cannot store that an operation runs",
-               {{"operation", ended.uuid}, {"error", stored.ToString()}});
+  const absl::Status status = live->job.run(*live->log, live->cancel, ended);
+  live->job.run = nullptr;  // and what it held: credentials
+  End(*live, std::move(ended), status);
+}
+
+// Up to the start of the sandbox; Complete goes on when it has ended.
+void Operations::Launch(const LiveRef& live) {
+  InstanceRequest& request = live->request;
+  SetStatus(*live, kExecuting);
+  live->report = std::make_unique<InstanceReport>(request, *live->log);
+  live->report->OnInit();
+  const auto report = std::make_shared<ProcessReport>(static_cast<int>(kMainProcess), request,
+                                                      request.timeout, *live->log);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    live->reports[static_cast<int>(kMainProcess)] = report;
   }
-  InstanceReport report(request, *live.log);
-  if (live.job.run == nullptr) report.OnInit();
-  const auto run = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const RunDirectory directory, images_.NewRun(request.image));
-    std::vector<std::string> layers = images_.LayerPaths(request.image);
-    if (const absl::Status attached = Attach(request, directory, images_.empty_directory(), layers);
-        !attached.ok()) {
-      images_.Discard(directory);
-      return attached;
-    }
-    SandboxSpec spec;
-    spec.root = {.layers = std::move(layers),
-                 .upper = directory.upper,
-                 .work = directory.work,
-                 .empty_directory = images_.empty_directory()};
-    spec.hostname = request.hostname;
-    spec.argv = CommandLine(request);
-    spec.environment = EnvironmentOf(request);
-    spec.cwd = request.cwd.empty() ? "/" : request.cwd;
-    spec.uid = request.uid;
-    spec.gid = request.gid;
-    spec.stdin_bytes = request.stdin_bytes;
-    spec.timeout = request.timeout;
-    const absl::StatusOr<SandboxExit> exit = launcher_.Run(
-        spec, live.cancel,
-        {.on_started = [&](int pid) { report.OnStarted(pid); },
-         .on_output = [&](OutputStream stream,
-                          absl::string_view bytes) { report.OnOutput(stream, bytes); }});
-    if (!exit.ok()) {
-      images_.Discard(directory);
-      return exit.status();
-    }
-    report.OnExit(*exit);
-    ended.result = report.Result(*exit);
-    ended.cpu_time =
-        absl::Microseconds(exit->usage.user_microseconds + exit->usage.system_microseconds);
-    ended.max_rss_kilobytes = exit->usage.max_rss_kilobytes;
-    if (request.disposable) {
-      images_.Discard(directory);
-      return absl::OkStatus();
-    }
-    Environment environment = request.image.environment;
-    if (request.preserve_environment) {
-      for (const auto& [name, value] : request.environment) environment[name] = value;
-    }
-    ASSIGN_OR_RETURN(
-        const ImageStore::CommitResult committed,
-        images_.Commit(directory, request.image, environment, ended.uuid, request.max_layer_bytes));
-    ended.result_image_uuid = committed.image_uuid;
-    ended.image_size = committed.layer_bytes;
-    return absl::OkStatus();
+  SandboxSpec spec;
+  if (const absl::Status prepared = Prepare(*live, spec); !prepared.ok()) {
+    return Complete(live, prepared);
+  }
+  // What it is given is no output of its own: it is shown before the command can answer to it.
+  const auto on_started = [live, report](int pid) {
+    report->OnStarted(pid);
+    report->OnStdin(live->request.stdin_bytes);
+    live->request.stdin_bytes = std::string();
   };
-  const absl::Status status =
-      live.job.run == nullptr ? run() : live.job.run(*live.log, live.cancel, ended);
-  live.job.run = nullptr;  // and what it held: credentials
+  const absl::StatusOr<std::shared_ptr<RunningSandbox>> sandbox = launcher_.Start(
+      spec, live->cancel,
+      {.on_started = on_started,
+       .on_output = [report](OutputStream stream,
+                             absl::string_view bytes) { report->OnOutput(stream, bytes); }},
+      [this, live](absl::StatusOr<SandboxExit> exit) {
+        instances_.workers.Add(
+            [this, live, exit = std::move(exit)]() mutable { Complete(live, std::move(exit)); });
+      });
+  if (!sandbox.ok()) return Complete(live, sandbox.status());
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!live->sandbox_has_ended) live->sandbox = *sandbox;
+}
+
+absl::Status Operations::Prepare(Live& live, SandboxSpec& spec) {
+  const InstanceRequest& request = live.request;
+  ASSIGN_OR_RETURN(live.directory, images_.NewRun(request.image));
+  std::vector<std::string> layers = images_.LayerPaths(request.image);
+  RETURN_IF_ERROR(Attach(request, live.directory, images_.empty_directory(), layers));
+  SetProcess(request, EnvironmentOf({&request.image.environment, &request.environment}), spec);
+  spec.root = {.layers = std::move(layers),
+               .upper = live.directory.upper,
+               .work = live.directory.work,
+               .empty_directory = images_.empty_directory()};
+  spec.hostname = request.hostname;
+  spec.timeout = request.timeout;
+  return absl::OkStatus();
+}
+
+void Operations::Complete(const LiveRef& live, absl::StatusOr<SandboxExit> exit) {
+  Operation ended;
+  std::shared_ptr<RunningSandbox> sandbox;
+  std::map<int, std::shared_ptr<ProcessReport>> reports;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ended = live->operation;
+    live->sandbox_has_ended = true;
+    sandbox.swap(live->sandbox);  // it holds what holds this
+    reports.swap(live->reports);
+  }
+  absl::Status status = exit.status();
+  if (exit.ok()) {
+    reports[static_cast<int>(kMainProcess)]->OnExit(*exit);
+    live->report->OnExit(*exit);
+    status = Keep(*live, *exit, ended);
+  } else if (!live->directory.path.empty()) {
+    images_.Discard(live->directory);
+  }
+  End(*live, std::move(ended), status);
+}
+
+// What remains of a run that came to its end.
+absl::Status Operations::Keep(Live& live, const SandboxExit& exit, Operation& ended) {
+  const InstanceRequest& request = live.request;
+  ended.result =
+      ProcessResult(live.log->Read(0, absl::ZeroDuration()).events, static_cast<int>(kMainProcess))
+          .dump();
+  ended.cpu_time =
+      absl::Microseconds(exit.usage.user_microseconds + exit.usage.system_microseconds);
+  ended.max_rss_kilobytes = exit.usage.max_rss_kilobytes;
+  if (request.disposable) {
+    images_.Discard(live.directory);
+    return absl::OkStatus();
+  }
+  Environment environment = request.image.environment;
+  if (request.preserve_environment) {
+    for (const auto& [name, value] : request.environment) environment[name] = value;
+  }
+  ASSIGN_OR_RETURN(const ImageStore::CommitResult committed,
+                   images_.Commit(live.directory, request.image, environment, ended.uuid,
+                                  request.max_layer_bytes));
+  ended.result_image_uuid = committed.image_uuid;
+  ended.image_size = committed.layer_bytes;
+  return absl::OkStatus();
+}
+
+void Operations::End(Live& live, Operation ended, const absl::Status& status) {
+  bool stopped;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopped = live.stopped_with_backend;
+    ended.duration = absl::Now() - live.began;
+  }
   ended.status = kSuccess;
   if (!status.ok()) {
-    bool stopped;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      stopped = live.stopped_with_backend;
-    }
     const bool cancelled = absl::IsCancelled(status);
     ended.status = cancelled && !stopped ? kCancelled : kFailed;
     if (!cancelled || stopped) ended.error = cancelled ? kStopped : std::string(status.message());
   }
-  ended.duration = absl::Now() - began;
   Finish(live, std::move(ended));
 }
 
@@ -233,6 +368,7 @@ void Operations::Finish(Live& live, Operation ended) {
              {{"operation", ended.uuid}, {"error", stored.ToString()}});
   }
   const std::string uuid = ended.uuid;
+  const std::string project = ended.project;
   LogInfo("operation ended",
           {{"operation", uuid},
            {"status", ended.status},
@@ -248,41 +384,58 @@ void Operations::Finish(Live& live, Operation ended) {
     const std::lock_guard<std::mutex> lock(mutex_);
     live_.erase(uuid);
     idle = live_.empty();
+    if (live.began != absl::Time()) {  // its turn had come
+      --live.lane->running;
+      live.lane->queue.Done(project);
+      Dispatch(*live.lane);
+    }
     changed_.notify_all();
   }
   if (idle && options_.on_idle) options_.on_idle();
 }
 
-absl::StatusOr<Operation> Operations::Get(const std::string& uuid) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = live_.find(uuid);
-    if (found != live_.end()) return found->second->operation;
-  }
-  return store_.Get(uuid);
+Operations::LiveRef Operations::FindLive(const std::string& project,
+                                         const std::string& uuid) const {
+  const auto found = live_.find(uuid);
+  if (found == live_.end() || found->second->operation.project != project) return nullptr;
+  return found->second;
 }
 
-absl::StatusOr<std::shared_ptr<const EventLog>> Operations::Events(const std::string& uuid) {
+absl::StatusOr<Operation> Operations::Get(const std::string& project, const std::string& uuid) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = live_.find(uuid);
-    if (found != live_.end()) return found->second->log;
+    if (const LiveRef live = FindLive(project, uuid); live != nullptr) {
+      Operation operation = live->operation;
+      if (!operation.IsTerminal() && live->began != absl::Time()) {
+        operation.duration = absl::Now() - live->began;  // so far
+      }
+      return operation;
+    }
   }
-  ASSIGN_OR_RETURN(const std::string saved, store_.Events(uuid));
+  return store_.Get(project, uuid);
+}
+
+absl::StatusOr<std::shared_ptr<const EventLog>> Operations::Events(const std::string& project,
+                                                                   const std::string& uuid) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (const LiveRef live = FindLive(project, uuid); live != nullptr) return live->log;
+  }
+  ASSIGN_OR_RETURN(const std::string saved, store_.Events(project, uuid));
   return std::make_shared<const EventLog>(saved);
 }
 
-absl::Status Operations::Cancel(const std::string& uuid) {
-  std::shared_ptr<Live> waiting;
+absl::Status Operations::Cancel(const std::string& project, const std::string& uuid) {
+  LiveRef waiting;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = live_.find(uuid);
-    if (found != live_.end() && !found->second->operation.IsTerminal()) {
-      found->second->cancel.Cancel();
-      const auto queued = std::find(queue_.begin(), queue_.end(), found->second);
-      if (queued == queue_.end()) return absl::OkStatus();  // it runs, and sees it
-      waiting = *queued;
-      queue_.erase(queued);
+    const LiveRef live = FindLive(project, uuid);
+    if (live != nullptr && !live->operation.IsTerminal()) {
+      live->cancel.Cancel();
+      if (!live->lane->queue.Remove(project, live))
+        return absl::OkStatus();  // it runs, and sees it
+      queued_bytes_ -= live->queued_bytes;
+      waiting = live;
     }
   }
   if (waiting != nullptr) {
@@ -291,9 +444,116 @@ absl::Status Operations::Cancel(const std::string& uuid) {
     Finish(*waiting, std::move(ended));
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const Operation operation, Get(uuid));
+  ASSIGN_OR_RETURN(const Operation operation, Get(project, uuid));
   return absl::FailedPreconditionError(
       absl::StrCat("the operation ", uuid, " has ended: ", operation.status));
+}
+
+// Processes.
+
+absl::StatusOr<Operations::LiveRef> Operations::FindRunning(const std::string& project,
+                                                            const std::string& uuid) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const LiveRef live = FindLive(project, uuid);
+    if (live != nullptr && live->lane != &instances_) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the operation ", uuid, " is no instance: it has no processes"));
+    }
+    if (live != nullptr && live->sandbox != nullptr) return live;
+    if (live != nullptr && !live->sandbox_has_ended) {
+      return absl::UnavailableError(
+          absl::StrCat("the sandbox of operation ", uuid, " is not up yet; try again soon"));
+    }
+  }
+  ASSIGN_OR_RETURN(const Operation operation, Get(project, uuid));
+  return absl::FailedPreconditionError(absl::StrCat("the command of operation ", uuid,
+                                                    " has ended: no process of it runs any more"));
+}
+
+absl::StatusOr<int> Operations::StartProcess(const std::string& project, const std::string& uuid,
+                                             const ProcessRequest& given) {
+  ASSIGN_OR_RETURN(const LiveRef live, FindRunning(project, uuid));
+  ProcessRequest request = given;
+  if (request.cwd.empty()) request.cwd = live->request.cwd;
+  ProcessSpec spec;
+  SetProcess(request,
+             EnvironmentOf({&live->request.image.environment, &live->request.environment,
+                            &request.environment}),
+             spec);
+  std::shared_ptr<RunningSandbox> sandbox;
+  std::shared_ptr<ProcessReport> report;
+  int spid = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (static_cast<int>(live->reports.size()) > options_.bounds.processes_of_an_instance) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the operation ", uuid, " had ", live->reports.size() - 1,
+                       " processes beside its command; it gets no more"));
+    }
+    sandbox = live->sandbox;
+    if (sandbox != nullptr) {
+      spid = static_cast<int>(kMainProcess + live->reports.size());
+      report = std::make_shared<ProcessReport>(spid, request, absl::ZeroDuration(), *live->log);
+      live->reports[spid] = report;
+    }
+  }
+  if (sandbox == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("the operation ", uuid, " has ended"));
+  }
+  const absl::Status started = sandbox->StartProcess(
+      static_cast<uint32_t>(spid), std::move(spec),
+      {.on_started =
+           [live, report, fed = std::move(request.stdin_bytes)](int pid) {
+             report->OnStarted(pid);
+             report->OnStdin(fed);
+           },
+       .on_output = [live, report](OutputStream stream,
+                                   absl::string_view bytes) { report->OnOutput(stream, bytes); },
+       .on_exited = [live, report](const SandboxExit& exit) { report->OnExit(exit); }});
+  if (!started.ok()) return OfOperation(started, uuid, spid);
+  return spid;
+}
+
+absl::Status Operations::WriteStdin(const std::string& project, const std::string& uuid, int spid,
+                                    const std::string& bytes, bool close) {
+  ASSIGN_OR_RETURN(const LiveRef live, FindRunning(project, uuid));
+  std::shared_ptr<RunningSandbox> sandbox;
+  std::shared_ptr<ProcessReport> report;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = live->reports.find(spid);
+    if (found == live->reports.end()) return NoProcess(uuid, spid);
+    report = found->second;
+    sandbox = live->sandbox;
+  }
+  if (sandbox == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("the operation ", uuid, " has ended"));
+  }
+  RETURN_IF_ERROR(
+      OfOperation(sandbox->WriteStdin(static_cast<uint32_t>(spid), bytes, close), uuid, spid));
+  report->OnStdin(bytes);
+  return absl::OkStatus();
+}
+
+absl::Status Operations::Signal(const std::string& project, const std::string& uuid, int spid,
+                                int signal) {
+  ASSIGN_OR_RETURN(const LiveRef live, FindRunning(project, uuid));
+  std::shared_ptr<RunningSandbox> sandbox;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    sandbox = live->sandbox;
+  }
+  if (sandbox == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("the operation ", uuid, " has ended"));
+  }
+  return OfOperation(sandbox->Signal(static_cast<uint32_t>(spid), signal), uuid, spid);
+}
+
+bool Operations::HasProcess(const std::string& project, const std::string& uuid, int spid) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const LiveRef live = FindLive(project, uuid);
+  return live != nullptr && live->reports.count(spid) > 0;
 }
 
 int Operations::active() const {
@@ -301,28 +561,27 @@ int Operations::active() const {
   return static_cast<int>(live_.size());
 }
 
-int Operations::running() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return running_;
-}
-
-int Operations::running(const std::string& kind) const {
+int Operations::running(const std::string& project, const std::string& kind) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   int count = 0;
   for (const auto& [uuid, live] : live_) {
-    if (live->operation.kind == kind && live->operation.status == kExecuting) ++count;
+    const Operation& operation = live->operation;
+    if (operation.project == project && operation.kind == kind && operation.status != kPending) {
+      ++count;
+    }
   }
   return count;
 }
 
 void Operations::Stop(absl::Duration grace) {
-  std::deque<std::shared_ptr<Live>> waiting;
+  std::vector<LiveRef> waiting;
   std::unique_lock<std::mutex> lock(mutex_);
   stopping_ = true;
-  waiting.swap(queue_);
-  changed_.notify_all();
+  for (Lane* lane : {&instances_, &jobs_}) {
+    for (LiveRef& live : lane->queue.Clear()) waiting.push_back(std::move(live));
+  }
   lock.unlock();
-  for (const std::shared_ptr<Live>& live : waiting) {
+  for (const LiveRef& live : waiting) {
     Operation ended = live->operation;
     ended.status = kFailed;
     ended.error = kStopped;
@@ -334,10 +593,8 @@ void Operations::Stop(absl::Duration grace) {
     live->stopped_with_backend = true;
     live->cancel.Cancel();
   }
-  std::vector<std::thread> threads;
-  threads.swap(threads_);
-  lock.unlock();
-  for (std::thread& thread : threads) thread.join();
+  // Each of them ends: a sandbox that does not is killed.
+  changed_.wait(lock, [this] { return live_.empty(); });
 }
 
 }  // namespace contree
