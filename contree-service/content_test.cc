@@ -3,8 +3,10 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/testing/one_answer_server.h"
@@ -216,6 +218,43 @@ TEST_F(ContentTest, ManyContentsAreLookedForAtOnceAndComeInOrder) {
   ASSERT_OK_AND_ASSIGN(const v1::FindFilesResponse none,
                        Call(&v1::ContreeService::StubInterface::FindFiles, v1::FindFilesRequest()));
   EXPECT_EQ(none.files_size(), 0);
+}
+
+TEST_F(ContentTest, ThePageWithAllUploadsAnswersForManyContents) {
+  const auto hash = [](int i) { return absl::StrCat(std::string(60, 'b'), 1000 + i); };
+  v1::FindFilesRequest request;
+  for (int i = 0; i < 250; ++i) request.add_sha256(hash(i));
+  request.add_sha256(hash(1));
+  int uploads = 3;
+  api_.On("GET /v1/files", [&](HttpExchange& exchange) {
+    EXPECT_EQ(exchange.Query("limit"), "1000");
+    const int first = exchange.Query("offset") == "1000" ? 1000 : 0;
+    std::vector<std::string> files;
+    for (int i = first; i < uploads && i < first + 1000; ++i) {
+      files.push_back(absl::StrCat(R"({"uuid":"f)", i, R"(","sha256":")", hash(i), "\"}"));
+    }
+    exchange.Respond(200, "application/json",
+                     absl::StrCat(R"({"files":[)", absl::StrJoin(files, ","), "]}"));
+  });
+  ASSERT_OK_AND_ASSIGN(const v1::FindFilesResponse found,
+                       Call(&v1::ContreeService::StubInterface::FindFiles, request));
+  ASSERT_EQ(found.files_size(), 4);
+  EXPECT_EQ(found.files(2).uuid(), "f2");
+  EXPECT_EQ(found.files(3).uuid(), "f1");
+  EXPECT_EQ(api_.Count("GET /v1/files"), 1);
+  EXPECT_EQ(api_.Count("GET /v1/files/" + hash(7)), 0);
+
+  // A list that goes on behind two pages leaves the rest to be looked for one by one.
+  uploads = 5000;
+  request.add_sha256(std::string(64, 'c'));
+  api_.On("GET /v1/files/" + std::string(64, 'c'), 200,
+          absl::StrCat(R"({"uuid":"c","sha256":")", std::string(64, 'c'), "\"}"));
+  ASSERT_OK_AND_ASSIGN(const v1::FindFilesResponse all,
+                       Call(&v1::ContreeService::StubInterface::FindFiles, request));
+  EXPECT_EQ(all.files_size(), 252);
+  EXPECT_EQ(all.files(251).uuid(), "c");
+  EXPECT_EQ(api_.Count("GET /v1/files"), 3);
+  EXPECT_EQ(api_.Count("GET /v1/files/" + hash(7)), 0);
 }
 
 TEST_F(ContreeServiceTest, WhatWasFollowedIsFollowedAgainAfterARestart) {

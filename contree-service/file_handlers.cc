@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -29,6 +30,10 @@ constexpr size_t kMaxFilesBytes = 64 << 20;
 // How many contents one call looks for at once, and all calls together.
 constexpr size_t kSearchersPerCall = 16;
 constexpr size_t kMaxSearchers = 64;
+// Where many contents are looked for, a page of the list of uploads may answer for all of them: one
+// exchange instead of a thousand. So many contents are worth reading one page.
+constexpr int kContentsPerPage = 100;
+constexpr int kUploadsPerPage = 1000;
 
 std::string CacheKey(const ContreeApi& api, const CallContext& context, absl::string_view uuid,
                      absl::string_view path) {
@@ -70,7 +75,8 @@ class PieceCollector {
   bool is_first_ = true;
 };
 
-// Looks for contents from several threads, each taking the next one.
+// Looks for contents: in the list of uploads, and what that leaves open from several threads, each
+// taking the next one.
 class FileSearch {
  public:
   FileSearch(const ContreeApi& api, const v1::FindFilesRequest& request, const CallContext& context)
@@ -79,11 +85,35 @@ class FileSearch {
         context_(context),
         found_(static_cast<size_t>(request.sha256_size())) {}
 
+  // Before anybody works. Where the list cannot be read, the search says why.
+  void ReadList() {
+    absl::MutexLock lock(&mutex_);
+    absl::flat_hash_map<std::string, std::vector<int>> wanted;
+    for (int i = 0; i < request_.sha256_size(); ++i) wanted[request_.sha256(i)].push_back(i);
+    const int pages = request_.sha256_size() / kContentsPerPage;
+    bool is_whole = false;
+    for (int page = 0; page < pages && !is_whole && !wanted.empty(); ++page) {
+      const auto files =
+          api_.ListUploads(kUploadsPerPage, page * kUploadsPerPage, "", "", context_);
+      if (!files.ok()) return;
+      is_whole = files->size() < kUploadsPerPage;
+      for (const v1::StoredFile& file : *files) {
+        const auto found = wanted.find(file.sha256());
+        if (found == wanted.end()) continue;
+        for (const int index : found->second) found_[static_cast<size_t>(index)] = file;
+        wanted.erase(found);
+      }
+    }
+    if (is_whole) next_ = request_.sha256_size();
+  }
+
   void Work() {
     while (true) {
       int index = 0;
       {
         absl::MutexLock lock(&mutex_);
+        while (next_ < request_.sha256_size() && found_[static_cast<size_t>(next_)].has_value())
+          ++next_;
         if (next_ == request_.sha256_size() || !status_.ok()) return;
         index = next_++;
       }
@@ -203,6 +233,7 @@ absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFile
   for (const std::string& sha256 : request.sha256()) RETURN_IF_ERROR(CheckSha256(sha256));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   FileSearch search(api, request, context);
+  search.ReadList();
   const size_t threads = std::min(kSearchersPerCall, static_cast<size_t>(request.sha256_size()));
   std::vector<std::shared_ptr<absl::Notification>> ended;
   for (size_t i = 1; i < threads; ++i) {  // this thread is one of them
