@@ -21,7 +21,7 @@ FakeBackend::FakeBackend() {
   image.set_uuid(kBusyboxUuid);
   image.set_tag("busybox:latest");
   service_.AddImage(image);
-  auto server = GrpcServer::Start({}, {&service_, &registry_auth_});
+  auto server = GrpcServer::Start({}, {&service_, &registry_auth_, &sync_});
   if (!server.ok()) {
     std::cerr << server.status() << std::endl;
     std::abort();
@@ -30,6 +30,7 @@ FakeBackend::FakeBackend() {
   channel_ = grpc_server_->InProcessChannel();
   services_.contree = contree::v1::ContreeService::NewStub(channel_);
   services_.registry_auth = auth::v1::RegistryAuthService::NewStub(channel_);
+  services_.sync = sync::v1::SyncService::NewStub(channel_);
   services_.workspace = Workspace::OfUser();
   tools_ = std::make_unique<ToolRegistry>(ToolTable(), services_);
   resources_ =

@@ -1,8 +1,8 @@
 #ifndef GATEWAY_TESTING_FAKE_BACKEND_H_
 #define GATEWAY_TESTING_FAKE_BACKEND_H_
 
-// The real tools over real gRPC to a FakeContreeService and a FakeRegistryAuthService in this
-// process.
+// The real tools over real gRPC to a FakeContreeService, a FakeRegistryAuthService and a
+// FakeSyncService in this process.
 
 #include <functional>
 #include <memory>
@@ -18,6 +18,7 @@
 #include "gateway/resources/resource_registry.h"
 #include "gateway/testing/fake_contree_service.h"
 #include "gateway/testing/fake_registry_auth_service.h"
+#include "gateway/testing/fake_sync_service.h"
 #include "gateway/tools/tool_registry.h"
 
 namespace contree::gateway {
@@ -31,11 +32,13 @@ class FakeBackend {
   ~FakeBackend();
 
   FakeContreeService& service() { return service_; }
-  // Before any call: what opens pages, and a gateway that has no auth-service.
+  FakeSyncService& sync_service() { return sync_; }
+  // Before any call: what opens pages, and a gateway that has no auth-service or no sync-service.
   void SetBrowser(std::function<bool(const std::string& url)> open_in_browser) {
     services_.open_in_browser = std::move(open_in_browser);
   }
   void RemoveRegistryAuth() { services_.registry_auth = nullptr; }
+  void RemoveSync() { services_.sync = nullptr; }
   const ToolRegistry& tools() const { return *tools_; }
   const ResourceRegistry& resources() const { return *resources_; }
   const PromptRegistry& prompts() const { return *prompts_; }
@@ -58,6 +61,7 @@ class FakeBackend {
  private:
   FakeContreeService service_;
   FakeRegistryAuthService registry_auth_;
+  FakeSyncService sync_;
   std::unique_ptr<GrpcServer> grpc_server_;
   std::shared_ptr<grpc::Channel> channel_;
   Services services_;

@@ -20,6 +20,11 @@ grpc::Status NotFound(absl::string_view what, absl::string_view which) {
 
 }  // namespace
 
+void FakeContreeService::LoseFile(const std::string& uuid) {
+  absl::MutexLock lock(&mutex_);
+  lost_files_.insert(uuid);
+}
+
 void FakeContreeService::AddImage(const contree::v1::Image& image) {
   absl::MutexLock lock(&mutex_);
   images_.push_back(image);
@@ -196,6 +201,9 @@ grpc::Status FakeContreeService::RunInstance(grpc::ServerContext* context,
   if (!failure_.ok()) return failure_;
   const contree::v1::Image* image = FindImage(request->image());
   if (image == nullptr) return NotFound("image", request->image());
+  for (const auto& [path, file] : request->files()) {
+    if (lost_files_.contains(file.uuid())) return NotFound("file", file.uuid());
+  }
   calls_.run.push_back(*request);
   calls_.run_deadlines.push_back(absl::FromChrono(context->deadline()));
   const std::string id = absl::StrCat("op-", calls_.run.size());

@@ -54,6 +54,9 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   // The next ReadFile or UploadFile ends with this error once so many pieces have passed.
   void BreakNextTransfer(int after_pieces, const grpc::Status& status);
 
+  // The platform has no file of this id any more: a run that wants it is refused.
+  void LoseFile(const std::string& uuid);
+
   // Operations that RunInstance starts ("op-1", "op-2", …) end at once with exit code 0 and the
   // command as their output, unless they are held.
   void HoldOperations();
@@ -159,6 +162,7 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   grpc::Status break_status_ ABSL_GUARDED_BY(mutex_);
   grpc::Status break_many_status_ ABSL_GUARDED_BY(mutex_);
   grpc::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> lost_files_ ABSL_GUARDED_BY(mutex_);
   std::optional<Break> transfer_break_ ABSL_GUARDED_BY(mutex_);
   contree::v1::GrepResponse grep_answer_ ABSL_GUARDED_BY(mutex_);
   contree::v1::GetIdentityResponse identity_ ABSL_GUARDED_BY(mutex_);

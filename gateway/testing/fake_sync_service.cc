@@ -324,4 +324,41 @@ grpc::Status FakeSyncService::Sync(grpc::ServerContext* /*context*/, Stream* str
   return FakeSyncCall(*this, *stream).Hold();
 }
 
+void FakeSyncService::AddState(const std::string& id,
+                               const std::vector<sync::v1::StateFile>& files,
+                               const std::vector<sync::v1::StateFile>& renewed) {
+  absl::MutexLock lock(&mutex_);
+  given_states_[id] = {.files = files, .renewed = renewed};
+}
+
+void FakeSyncService::LoseFilesOf(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  given_states_[id].lacks_files = true;
+}
+
+grpc::Status FakeSyncService::GetDirectoryState(
+    grpc::ServerContext* /*context*/, const sync::v1::GetDirectoryStateRequest* request,
+    grpc::ServerWriter<sync::v1::GetDirectoryStateResponse>* writer) {
+  std::vector<sync::v1::StateFile> files;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = given_states_.find(request->directory_state_id());
+    if (found == given_states_.end()) {
+      return {grpc::StatusCode::NOT_FOUND,
+              absl::StrCat("there is no directory state ", request->directory_state_id())};
+    }
+    GivenState& state = found->second;
+    state.is_verified = state.is_verified || request->verify();
+    if (state.is_verified && state.lacks_files)
+      return {grpc::StatusCode::FAILED_PRECONDITION, "files are missing: call rsync again"};
+    files = state.is_verified && !state.renewed.empty() ? state.renewed : state.files;
+  }
+  for (const sync::v1::StateFile& file : files) {
+    sync::v1::GetDirectoryStateResponse response;
+    *response.add_files() = file;
+    writer->Write(response);
+  }
+  return grpc::Status::OK;
+}
+
 }  // namespace contree::gateway

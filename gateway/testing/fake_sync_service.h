@@ -42,6 +42,12 @@ class FakeSyncService final : public sync::v1::SyncService::Service {
   FakeState state(const std::string& directory_state_id);
   std::vector<FakeSync> syncs();
 
+  // A state that GetDirectoryState knows, besides those that syncs make. It may know it under other
+  // ids of the platform (`renewed`) once it is to verify it, or that files of it are missing.
+  void AddState(const std::string& id, const std::vector<sync::v1::StateFile>& files,
+                const std::vector<sync::v1::StateFile>& renewed = {});
+  void LoseFilesOf(const std::string& id);
+
   // Called once, before files are asked for: to hash, or to send.
   void BeforeNextHash(std::function<void()> callback);
   void BeforeNextContent(std::function<void()> callback);
@@ -51,6 +57,10 @@ class FakeSyncService final : public sync::v1::SyncService::Service {
   grpc::Status Sync(
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<sync::v1::SyncResponse, sync::v1::SyncRequest>* stream) override;
+  // One file to a message.
+  grpc::Status GetDirectoryState(
+      grpc::ServerContext* context, const sync::v1::GetDirectoryStateRequest* request,
+      grpc::ServerWriter<sync::v1::GetDirectoryStateResponse>* writer) override;
 
  private:
   friend class FakeSyncCall;
@@ -58,6 +68,12 @@ class FakeSyncService final : public sync::v1::SyncService::Service {
   struct Known {
     FileRow row;
     std::string sha256;
+  };
+  struct GivenState {
+    std::vector<sync::v1::StateFile> files;
+    std::vector<sync::v1::StateFile> renewed;
+    bool lacks_files = false;
+    bool is_verified = false;
   };
   struct KnownTree {
     std::string state_id;
@@ -68,6 +84,7 @@ class FakeSyncService final : public sync::v1::SyncService::Service {
   absl::Mutex mutex_;
   std::vector<FakeSync> syncs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, FakeState> states_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, GivenState> given_states_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> blobs_ ABSL_GUARDED_BY(mutex_);  // by SHA-256
   std::map<std::string, sync::v1::DirectoryListing> listings_ ABSL_GUARDED_BY(mutex_);  // by digest
   std::map<std::string, Known> known_ ABSL_GUARDED_BY(mutex_);      // by source and path

@@ -6,6 +6,7 @@
 #include "common/status/status_macros.h"
 #include "gateway/tools/operation_json.h"
 #include "gateway/tools/started_operation.h"
+#include "gateway/tools/state_files.h"
 #include "gateway/tools/tool.h"
 #include "gateway/tools/unary_call.h"
 
@@ -40,7 +41,8 @@ constexpr char kInputSchema[] = R"({
     "timeout": {"type": "integer", "minimum": 1, "maximum": 3600, "default": 30, "description": "Seconds after which the command is ended (timed_out=true)."},
     "disposable": {"type": "boolean", "default": true, "description": "true: throw changes away. false: keep them as result_image."},
     "stdin": {"type": "string", "description": "Text given to the command's standard input."},
-    "files": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}, "description": "Files to put into the sandbox: absolute path in it → uuid from upload. With disposable=false they stay in result_image."},
+    "directory_state_id": {"type": "string", "minLength": 1, "description": "A directory to put into the sandbox before the command starts, as rsync stored it: directory_state_id of its result. With disposable=false its files stay in result_image."},
+    "files": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}, "description": "Files to put into the sandbox: absolute path in it → uuid from upload; they win over those of directory_state_id. With disposable=false they stay in result_image."},
     "wait": {"type": "boolean", "default": true, "description": "false: return operation_id at once."},
     "truncate_output_at": {"type": "integer", "minimum": 0, "maximum": 10485760, "default": 8000, "description": "Bytes kept of stdout and of stderr each; 0: the default."},
     "uid": {"type": "integer", "minimum": 0, "maximum": 4294967295, "default": 0, "description": "User id of the command; 0 is root."},
@@ -88,8 +90,13 @@ absl::StatusOr<ToolOutput> HandleRun(const json& arguments, RequestContext& cont
   return StartOperation(
       arguments.at("wait").get<bool>(), absl::Seconds(arguments.at("timeout").get<int64_t>()),
       context, services, [&](const CallContext& call) -> absl::StatusOr<std::string> {
-        ASSIGN_OR_RETURN(contree::v1::RunInstanceResponse response,
-                         CallUnary(stub, &Stub::RunInstance, ToRequest(arguments), call));
+        const contree::v1::RunInstanceRequest request = ToRequest(arguments);
+        const auto state = arguments.find("directory_state_id");
+        ASSIGN_OR_RETURN(
+            contree::v1::RunInstanceResponse response,
+            state == arguments.end()
+                ? CallUnary(stub, &Stub::RunInstance, request, call)
+                : RunWithDirectoryState(services, state->get<std::string>(), request, call));
         return std::move(*response.mutable_operation_id());
       });
 }

@@ -294,6 +294,79 @@ TEST(RunTest, AnUnknownImageIsAnErrorThatNamesIt) {
               HasSubstr("'tag:nope'"));
 }
 
+sync::v1::StateFile StateFile(const std::string& path, const std::string& uuid,
+                              uint32_t mode = 0644) {
+  sync::v1::StateFile file;
+  file.set_path(path);
+  file.set_file_uuid(uuid);
+  file.set_mode(mode);
+  return file;
+}
+
+TEST(RunTest, ADirectoryStatesFilesGoIntoTheRunAndThoseOfFilesWin) {
+  FakeBackend backend;
+  backend.sync_service().AddState(
+      "ds_1", {StateFile("/work/a", "uuid of a", 0755), StateFile("/work/b", "uuid of b")});
+  backend.CallOk("run", {{"command", "x"},
+                         {"image", kBusyboxUuid},
+                         {"directory_state_id", "ds_1"},
+                         {"files", {{"/work/b", "other"}, {"/c", "uuid of c"}}}});
+  const contree::v1::RunInstanceRequest request = backend.service().calls().run.at(0);
+  ASSERT_EQ(request.files_size(), 3);
+  EXPECT_EQ(request.files().at("/work/a").uuid(), "uuid of a");
+  EXPECT_EQ(request.files().at("/work/a").mode(), 0755U);
+  EXPECT_EQ(request.files().at("/work/b").uuid(), "other");
+  EXPECT_EQ(request.files().at("/c").uuid(), "uuid of c");
+}
+
+TEST(RunTest, AStateThatIsNotKnownStartsNothing) {
+  FakeBackend backend;
+  EXPECT_THAT(
+      backend.CallError(
+          "run", {{"command", "x"}, {"image", kBusyboxUuid}, {"directory_state_id", "ds_2"}}),
+      HasSubstr("no directory state ds_2"));
+  EXPECT_TRUE(backend.service().calls().run.empty());
+}
+
+TEST(RunTest, AFileThatThePlatformDroppedSaysToSyncAgain) {
+  FakeBackend backend;
+  backend.sync_service().AddState("ds_1", {StateFile("/work/a", "uuid of a")});
+  backend.sync_service().LoseFilesOf("ds_1");
+  backend.service().LoseFile("uuid of a");
+  EXPECT_THAT(
+      backend.CallError(
+          "run", {{"command", "x"}, {"image", kBusyboxUuid}, {"directory_state_id", "ds_1"}}),
+      HasSubstr("call rsync again"));
+}
+
+TEST(RunTest, AFileThatThePlatformHasUnderAnotherIdIsFound) {
+  FakeBackend backend;
+  backend.sync_service().AddState("ds_1", {StateFile("/work/a", "uuid of before")},
+                                  {StateFile("/work/a", "uuid of now")});
+  backend.service().LoseFile("uuid of before");
+  backend.CallOk("run",
+                 {{"command", "x"}, {"image", kBusyboxUuid}, {"directory_state_id", "ds_1"}});
+  EXPECT_EQ(backend.service().calls().run.at(0).files().at("/work/a").uuid(), "uuid of now");
+}
+
+TEST(RunTest, AnUnknownImageIsNotTakenForALostFile) {
+  FakeBackend backend;
+  backend.sync_service().AddState("ds_1", {StateFile("/work/a", "uuid of a")});
+  backend.sync_service().LoseFilesOf("ds_1");
+  EXPECT_THAT(backend.CallError(
+                  "run", {{"command", "x"}, {"image", "tag:nope"}, {"directory_state_id", "ds_1"}}),
+              HasSubstr("'tag:nope'"));
+}
+
+TEST(RunTest, WithoutSyncServiceAStateIsAnErrorThatSaysSo) {
+  FakeBackend backend;
+  backend.RemoveSync();
+  EXPECT_THAT(
+      backend.CallError(
+          "run", {{"command", "x"}, {"image", kBusyboxUuid}, {"directory_state_id", "ds_1"}}),
+      HasSubstr("--sync-service"));
+}
+
 TEST(RunTest, BadArgumentsAreErrorsThatSayWhatToMend) {
   FakeBackend backend;
   const auto error = [&backend](json arguments) {
