@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "common/files/unique_fd.h"
 #include "common/http/base_url.h"
+#include "common/http/received_bytes.h"
 #include "common/status/status_macros.h"
 
 namespace contree {
@@ -26,6 +28,8 @@ namespace {
 // An interruption may come between two steps of a connect, where there is nothing to interrupt yet:
 // it is repeated.
 constexpr absl::Duration kInterruptAgain = absl::Milliseconds(20);
+// How often a server that may send only so much is looked at.
+constexpr absl::Duration kLookAgain = absl::Milliseconds(10);
 // What cpp-httplib is given for "no limit".
 constexpr absl::Duration kUnlimited = absl::Hours(24 * 30);
 
@@ -70,7 +74,18 @@ class HttplibHttpClient::Connection {
       setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
       absl::MutexLock lock(&mutex_);
       socket_.Reset(fcntl(socket, F_DUPFD_CLOEXEC, 0));
+      received_before_ = 0;
     });
+  }
+
+  void BeginExchange() {
+    absl::MutexLock lock(&mutex_);
+    received_before_ = socket_.is_open() ? ReceivedBytes(socket_.get()) : 0;
+  }
+  // Since BeginExchange.
+  uint64_t Received() {
+    absl::MutexLock lock(&mutex_);
+    return socket_.is_open() ? ReceivedBytes(socket_.get()) - received_before_ : 0;
   }
 
   httplib::Client& client() { return client_; }
@@ -85,17 +100,25 @@ class HttplibHttpClient::Connection {
  private:
   absl::Mutex mutex_;
   UniqueFd socket_ ABSL_GUARDED_BY(mutex_);
+  uint64_t received_before_ ABSL_GUARDED_BY(mutex_) = 0;
   httplib::Client client_;
 };
 
 namespace {
 
-// While it lives, interrupts `connection` at the deadline or when a stop is requested.
+// While it lives, interrupts `connection` at the deadline, when a stop is requested, or when more
+// than max_undelivered bytes (0: no bound) were received and not delivered.
 template <typename Connection>
 class Interruption {
  public:
-  Interruption(TimerQueue& timers, Connection& connection, const CallContext& context)
-      : timers_(timers), connection_(connection) {
+  Interruption(TimerQueue& timers, Connection& connection, const CallContext& context,
+               size_t max_undelivered, const std::atomic<uint64_t>& delivered)
+      : timers_(timers),
+        connection_(connection),
+        max_undelivered_(max_undelivered),
+        delivered_(delivered) {
+    connection_.BeginExchange();
+    if (max_undelivered_ != 0) LookAgain();
     if (context.deadline != absl::InfiniteFuture()) {
       deadline_ =
           timers_.Add(context.deadline, [this] { Begin(absl::StatusCode::kDeadlineExceeded); });
@@ -106,11 +129,14 @@ class Interruption {
   ~Interruption() {
     on_stop_.reset();  // waits for one that runs
     std::optional<TimerQueue::Id> again;
+    std::optional<TimerQueue::Id> look;
     {
       absl::MutexLock lock(&mutex_);
       ended_ = true;
       again = again_;
+      look = look_;
     }
+    if (look.has_value()) timers_.Cancel(*look);
     if (deadline_.has_value()) timers_.Cancel(*deadline_);
     // A repetition that ran meanwhile saw ended_; an earlier one has left its successor in again_.
     if (again.has_value()) timers_.Cancel(*again);
@@ -139,6 +165,20 @@ class Interruption {
     Interrupt();
   }
 
+  void LookAgain() {
+    absl::MutexLock lock(&mutex_);
+    if (!ended_) look_ = timers_.Add(absl::Now() + kLookAgain, [this] { Look(); });
+  }
+
+  void Look() {
+    const uint64_t delivered = delivered_;
+    if (connection_.Received() > max_undelivered_ + delivered + delivered / 8) {
+      Begin(absl::StatusCode::kResourceExhausted);
+    } else {
+      LookAgain();
+    }
+  }
+
   void Interrupt() {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
@@ -148,10 +188,13 @@ class Interruption {
 
   TimerQueue& timers_;
   Connection& connection_;
+  const size_t max_undelivered_;
+  const std::atomic<uint64_t>& delivered_;
   std::optional<TimerQueue::Id> deadline_;
   absl::Mutex mutex_;
   absl::StatusCode why_ ABSL_GUARDED_BY(mutex_) = absl::StatusCode::kOk;
   std::optional<TimerQueue::Id> again_ ABSL_GUARDED_BY(mutex_);
+  std::optional<TimerQueue::Id> look_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<std::stop_callback<Stop>> on_stop_;
 };
@@ -287,7 +330,9 @@ absl::Status HttplibHttpClient::Exchange(const HttpRequest& request, const CallC
     return sink_status.ok();
   };
   sent.response_handler = on_head;
+  std::atomic<uint64_t> delivered = 0;
   sent.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
+    delivered += size;
     if (size > 0 && sink.on_data != nullptr)
       sink_status = sink.on_data(absl::string_view(data, size));
     return sink_status.ok();
@@ -298,7 +343,8 @@ absl::Status HttplibHttpClient::Exchange(const HttpRequest& request, const CallC
   bool sent_ok = false;
   absl::StatusCode why = absl::StatusCode::kOk;
   {
-    Interruption<Connection> interruption(timers_, *connection, context);
+    Interruption<Connection> interruption(timers_, *connection, context,
+                                          options_.max_undelivered_bytes, delivered);
     try {
       sent_ok = client.send(sent, response, error);
     } catch (const std::exception& thrown) {
@@ -314,6 +360,11 @@ absl::Status HttplibHttpClient::Exchange(const HttpRequest& request, const CallC
   if (why == absl::StatusCode::kCancelled) {
     return absl::CancelledError(
         absl::StrCat(request.method, " ", origin_, Path(request.target), " was cancelled"));
+  }
+  if (why == absl::StatusCode::kResourceExhausted) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(request.method, " ", origin_, Path(request.target),
+                     ": the server sends and sends, but no answer; it was broken off"));
   }
   absl::Status status = ToStatus(error, origin_, request);
   if (why == absl::StatusCode::kDeadlineExceeded || absl::Now() >= context.deadline) {

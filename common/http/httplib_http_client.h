@@ -36,6 +36,10 @@ struct HttplibHttpClientOptions {
   // The numeric address to connect to instead of resolving the host (which is still what TLS
   // verifies and the server is told): for callers that decide by the address. Empty: resolve.
   std::string dial_address = "";
+  // A server may send so many bytes (and an eighth of its body) that come to nothing, in heads and
+  // between chunks, before the exchange ends with ResourceExhausted. The library reads those into
+  // memory, however many there are: for servers that are not trusted. 0: no bound.
+  size_t max_undelivered_bytes = 0;
 };
 
 // Thread-safe.

@@ -1,6 +1,7 @@
 #include "common/registry/registry_client.h"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -46,19 +47,50 @@ std::string Printable(absl::string_view text) {
   return printable;
 }
 
-// The codes and messages of the distribution spec's error body.
-std::string ErrorText(const std::string& body) {
+// "MANIFEST_UNKNOWN", "TOOMANYREQUESTS": one of those that the distribution spec and registries
+// have.
+bool IsErrorCode(absl::string_view code) {
+  static constexpr absl::string_view kCodes[] = {"BLOB_UNKNOWN",
+                                                 "BLOB_UPLOAD_INVALID",
+                                                 "BLOB_UPLOAD_UNKNOWN",
+                                                 "DENIED",
+                                                 "DIGEST_INVALID",
+                                                 "MANIFEST_BLOB_UNKNOWN",
+                                                 "MANIFEST_INVALID",
+                                                 "MANIFEST_UNKNOWN",
+                                                 "NAME_INVALID",
+                                                 "NAME_UNKNOWN",
+                                                 "SIZE_INVALID",
+                                                 "TOOMANYREQUESTS",
+                                                 "UNAUTHORIZED",
+                                                 "UNSUPPORTED",
+                                                 "UNKNOWN",
+                                                 "UNAVAILABLE",
+                                                 "NOT_FOUND",
+                                                 "FORBIDDEN",
+                                                 "PAGINATION_NUMBER_INVALID",
+                                                 "RANGE_INVALID"};
+  return std::find(std::begin(kCodes), std::end(kCodes), code) != std::end(kCodes);
+}
+
+// The code and message of the distribution spec's error body. Somebody who was sent a secret may
+// have written it into either: then only a code that looks like one is shown.
+std::string ErrorText(const std::string& body, bool anonymous) {
   const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
   if (!json.is_object() || !json.contains("errors") || !json["errors"].is_array() ||
       json["errors"].empty() || !json["errors"][0].is_object()) {
     return "";
   }
   const nlohmann::json& error = json["errors"][0];
-  std::string text;
-  for (const char* name : {"code", "message"}) {
-    if (error.contains(name) && error[name].is_string()) {
-      absl::StrAppend(&text, text.empty() ? "" : ": ", error[name].get_ref<const std::string&>());
-    }
+  const auto member = [&error](const char* name) {
+    return error.contains(name) && error[name].is_string() ? error[name].get<std::string>() : "";
+  };
+  std::string text = member("code");
+  if (anonymous) {
+    const std::string message = member("message");
+    absl::StrAppend(&text, text.empty() || message.empty() ? "" : ": ", message);
+  } else if (!IsErrorCode(text)) {
+    return "";
   }
   return text.empty() ? "" : absl::StrCat(" (", Printable(text), ")");
 }
@@ -66,7 +98,7 @@ std::string ErrorText(const std::string& body) {
 absl::Status ErrorOf(const std::string& registry, const std::string& what, bool anonymous,
                      const Refusal& refusal) {
   const std::string said =
-      absl::StrCat("HTTP ", refusal.status, ErrorText(refusal.body), " from ", registry);
+      absl::StrCat("HTTP ", refusal.status, ErrorText(refusal.body, anonymous), " from ", registry);
   switch (refusal.status) {
     case 401:
       if (anonymous) {

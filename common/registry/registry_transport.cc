@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kMaxClients = 32;
 constexpr size_t kMaxUrl = 16 * 1024;
+constexpr size_t kMaxUndelivered = 64 * 1024 * 1024;
 constexpr char kDockerHubApi[] = "registry-1.docker.io";
 
 bool IsNumericAddress(const std::string& host) {
@@ -97,8 +98,8 @@ bool RegistryTransport::IsInsecure(absl::string_view registry) const {
          Contains(options_.insecure_registries, registry);
 }
 
-absl::StatusOr<std::string> RegistryTransport::AddressFor(const std::string& registry,
-                                                          const HttpUrl& url) {
+absl::StatusOr<std::vector<std::string>> RegistryTransport::AddressesFor(
+    const std::string& registry, const HttpUrl& url) {
   std::vector<std::string> addresses;
   if (IsNumericAddress(url.host)) {
     addresses.push_back(url.host);
@@ -108,15 +109,17 @@ absl::StatusOr<std::string> RegistryTransport::AddressFor(const std::string& reg
   const AddressKind named = KindOfName(registry);
   const bool declared = Contains(options_.insecure_registries, registry) ||
                         Contains(options_.private_registries, registry);
+  std::vector<std::string> allowed;
   for (const std::string& address : addresses) {
     const AddressKind kind = KindOfAddress(address);
     const bool of_declared =
         declared && (kind == AddressKind::kPrivate || kind == AddressKind::kLoopback);
     if (kind == AddressKind::kPublic || of_declared ||
         (kind == named && kind != AddressKind::kReserved)) {
-      return address;
+      allowed.push_back(address);
     }
   }
+  if (!allowed.empty()) return allowed;
   return absl::PermissionDeniedError(absl::StrCat(
       url.host, " leads to ", addresses.front(), ", a ", NameOf(KindOfAddress(addresses.front())),
       " address, which the registry ", registry,
@@ -138,8 +141,7 @@ std::string RegistryTransport::CertificatesFor(const HttpUrl& url) const {
 }
 
 absl::StatusOr<std::shared_ptr<HttpClient>> RegistryTransport::ClientFor(
-    const std::string& registry, const HttpUrl& url) {
-  ASSIGN_OR_RETURN(const std::string address, AddressFor(registry, url));
+    const HttpUrl& url, const std::string& address) {
   const std::string key = absl::StrCat(url.Origin(), " ", address);
   absl::MutexLock lock(&mutex_);
   for (auto it = clients_.begin(); it != clients_.end(); ++it) {
@@ -152,7 +154,8 @@ absl::StatusOr<std::shared_ptr<HttpClient>> RegistryTransport::ClientFor(
                                               .max_connections = 64,
                                               .max_idle_connections = 8,
                                               .ca_file = CertificatesFor(url),
-                                              .dial_address = address}));
+                                              .dial_address = address,
+                                              .max_undelivered_bytes = kMaxUndelivered}));
   clients_.push_front({.key = key, .client = client});
   if (clients_.size() > kMaxClients) clients_.pop_back();  // whoever uses it still holds it
   return client;
@@ -169,9 +172,15 @@ absl::Status RegistryTransport::Exchange(const std::string& registry, const std:
                      "--insecure-registry ",
                      registry));
   }
-  ASSIGN_OR_RETURN(const std::shared_ptr<HttpClient> client, ClientFor(registry, parsed));
+  ASSIGN_OR_RETURN(const std::vector<std::string> addresses, AddressesFor(registry, parsed));
   request.target = parsed.target;
-  return client->Exchange(request, context, sink);
+  absl::Status status;
+  for (const std::string& address : addresses) {
+    ASSIGN_OR_RETURN(const std::shared_ptr<HttpClient> client, ClientFor(parsed, address));
+    status = client->Exchange(request, context, sink);
+    if (!NothingWasSent(status)) break;  // else the next one may be reachable: IPv4 after IPv6
+  }
+  return status;
 }
 
 absl::StatusOr<std::string> RegistryTransport::BaseUrl(const std::string& registry,

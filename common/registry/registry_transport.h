@@ -7,7 +7,8 @@
 //  - https only, unless the registry is of this machine or declared insecure;
 //  - the address that is dialled is the one that was judged: a private, loopback, link-local or
 //    reserved address is refused for a registry that was not itself named so or declared private;
-//  - redirects are never followed (they come back to the caller), certificates always verified.
+//  - redirects are never followed (they come back to the caller), certificates always verified;
+//  - what a server sends without getting on with its answer (a head without end) is bounded.
 
 #include <list>
 #include <memory>
@@ -58,8 +59,8 @@ class RegistryTransport {
   ~RegistryTransport();
 
   // One exchange with `url` on behalf of `registry` (in the form of ParseRegistry).
-  // PermissionDenied: the rules above forbid it. InvalidArgument: not a URL. Else as
-  // HttpClient::Exchange.
+  // PermissionDenied: the rules above forbid it. InvalidArgument: not a URL. ResourceExhausted: the
+  // server sends without end and answers nothing. Else as HttpClient::Exchange.
   absl::Status Exchange(const std::string& registry, const std::string& url, HttpRequest request,
                         const CallContext& context, const HttpResponseSink& sink);
 
@@ -75,9 +76,11 @@ class RegistryTransport {
     std::shared_ptr<HttpClient> client;
   };
 
-  absl::StatusOr<std::string> AddressFor(const std::string& registry, const HttpUrl& url);
-  absl::StatusOr<std::shared_ptr<HttpClient>> ClientFor(const std::string& registry,
+  // Those that may be dialled, at least one.
+  absl::StatusOr<std::vector<std::string>> AddressesFor(const std::string& registry,
                                                         const HttpUrl& url);
+  absl::StatusOr<std::shared_ptr<HttpClient>> ClientFor(const HttpUrl& url,
+                                                        const std::string& address);
   std::string CertificatesFor(const HttpUrl& url) const;
 
   const RegistryNetworkOptions options_;

@@ -26,8 +26,8 @@ struct TokenKey {
   std::string tenant;
   std::string registry;
   // Changes whenever the credentials do: a token never outlives them.
-  std::string credential_version;
-  std::vector<std::string> scopes;  // sorted, each once
+  std::string credential_version = "";
+  std::vector<std::string> scopes = {};  // sorted, each once
 
   friend auto operator<=>(const TokenKey&, const TokenKey&) = default;
 };
