@@ -33,6 +33,7 @@ constexpr size_t kReadBlock = 256 * 1024;
 constexpr absl::string_view kWhiteoutPrefix = ".wh.";
 constexpr absl::string_view kOpaque = ".wh..wh..opq";
 constexpr absl::string_view kAufsPrefix = ".wh..wh.";  // left by an old storage driver
+constexpr absl::string_view kBelowAufs = "/.wh..wh.";
 // What an entry costs besides its content, so that a billion of empty files is a size too.
 constexpr int64_t kEntryBytes = 512;
 
@@ -72,6 +73,11 @@ absl::StatusOr<std::string> Normalised(absl::string_view path) {
 
 std::string Joined(const std::string& directory, absl::string_view name) {
   return directory.empty() ? std::string(name) : absl::StrCat(directory, "/", name);
+}
+
+// Whether the path is one of those that an old storage driver left in archives, or below one.
+bool IsOfAufs(absl::string_view path) {
+  return absl::StartsWith(path, kAufsPrefix) || absl::StrContains(path, kBelowAufs);
 }
 
 class Unpacking {
@@ -116,6 +122,7 @@ class Unpacking {
     const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash);
     const absl::string_view name =
         absl::string_view(path).substr(slash == std::string::npos ? 0 : slash + 1);
+    if (IsOfAufs(directory)) return absl::OkStatus();
     if (name == kOpaque) return HideChildren(directory);
     if (absl::StartsWith(name, kAufsPrefix)) return absl::OkStatus();
     if (absl::StartsWith(name, kWhiteoutPrefix)) {
