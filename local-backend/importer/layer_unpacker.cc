@@ -22,6 +22,7 @@
 #include "absl/strings/strip.h"
 #include "common/files/unique_fd.h"
 #include "common/status/status_macros.h"
+#include "local-backend/importer/decompressor.h"
 #include "local-backend/importer/layer_tree.h"
 #include "local-backend/sandbox/overlay.h"
 #include "local-backend/sandbox/user_namespace.h"
@@ -29,11 +30,11 @@
 namespace contree {
 namespace {
 
-constexpr size_t kReadBlock = 256 * 1024;
 constexpr absl::string_view kWhiteoutPrefix = ".wh.";
 constexpr absl::string_view kOpaque = ".wh..wh..opq";
 constexpr absl::string_view kAufsPrefix = ".wh..wh.";  // left by an old storage driver
 constexpr absl::string_view kBelowAufs = "/.wh..wh.";
+constexpr int64_t kWorthBeginning = 64 * 1024;
 // What an entry costs besides its content, so that a billion of empty files is a size too.
 constexpr int64_t kEntryBytes = 512;
 
@@ -78,6 +79,18 @@ std::string Joined(const std::string& directory, absl::string_view name) {
 // Whether the path is one of those that an old storage driver left in archives, or below one.
 bool IsOfAufs(absl::string_view path) {
   return absl::StartsWith(path, kAufsPrefix) || absl::StrContains(path, kBelowAufs);
+}
+
+// libarchive's callback: what comes out of the Decompressor.
+la_ssize_t ReadDecompressed(archive* reader, void* decompressor, const void** block) {
+  const absl::StatusOr<absl::string_view> bytes = static_cast<Decompressor*>(decompressor)->Next();
+  if (!bytes.ok()) {
+    archive_set_error(reader, EILSEQ, "%s",
+                      std::string(bytes.status().message()).c_str());
+    return ARCHIVE_FATAL;
+  }
+  *block = bytes->data();
+  return static_cast<la_ssize_t>(bytes->size());
 }
 
 class Unpacking {
@@ -225,6 +238,8 @@ class Unpacking {
     if (size > end && ftruncate(fd, size) != 0) {  // it ends with a hole
       return absl::ErrnoToStatus(errno, absl::StrCat("cannot size ", absl::CHexEscape(path)));
     }
+    // The layer is synced as a whole at its end: the disk may begin now. A hint, nothing more.
+    if (end >= kWorthBeginning) sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return absl::OkStatus();
   }
 
@@ -295,14 +310,12 @@ absl::StatusOr<int64_t> UnpackLayer(const LayerUnpack& unpack) {
                                          .work = unpack.work,
                                          .empty_directory = unpack.empty_directory}));
   }
+  Decompressor bytes(unpack.archive_fd);
   const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
   if (reader == nullptr) return absl::ResourceExhaustedError("no memory for an archive");
-  // By name: the filter "all" starts programs of the system for some formats.
-  archive_read_support_filter_gzip(reader.get());
-  archive_read_support_filter_zstd(reader.get());
   archive_read_support_format_tar(reader.get());
   archive_read_support_format_empty(reader.get());
-  if (archive_read_open_fd(reader.get(), unpack.archive_fd, kReadBlock) != ARCHIVE_OK) {
+  if (archive_read_open(reader.get(), &bytes, nullptr, ReadDecompressed, nullptr) != ARCHIVE_OK) {
     const char* text = archive_error_string(reader.get());
     return absl::InvalidArgumentError(absl::StrCat("the layer is no tar archive: ",
                                                    absl::CHexEscape(text == nullptr ? "" : text)));
