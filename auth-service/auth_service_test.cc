@@ -2,8 +2,13 @@
 
 #include "auth-service/auth_service.h"
 
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/files/state_directory.h"
 #include "common/rpc/grpc_context.h"
@@ -249,6 +254,45 @@ TEST_F(AuthServiceTest, AKeyIsRotatedAndTheOldOneForgotten) {
           {.state_dir = state_.path(), .key_file = state_.File("auth.key"), .rotate_key = true}),
       StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("not ours to change")));
 }
+
+TEST_F(AuthServiceTest, AKeyFileFromElsewhereIsOnlyRead) {
+  TestRegistry registry({.access = TestRegistryOptions::Access::kPassword});
+  const std::string key_file = state_.File("mounted-key");
+  ASSERT_OK(
+      WritePrivateFile(key_file, absl::StrCat(absl::Base64Escape(std::string(32, 'k')), "\n")));
+  ASSERT_EQ(chmod(key_file.c_str(), 0444), 0);  // as Kubernetes mounts a Secret
+  Start({.key_file = key_file});
+  ASSERT_OK(Store(registry.host()));
+  ASSERT_OK(Resolve(registry.host() + "/x"));
+  EXPECT_THAT(ReadFile(state_.File("auth.key"), 4096),
+              StatusIs(absl::StatusCode::kNotFound, testing::_));
+  EXPECT_THAT(AuthService::Create({.state_dir = state_.path(), .key_file = state_.File("missing")}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("missing")));
+}
+
+TEST_F(AuthServiceTest, APullSecretIsUsedWhereNothingIsStored) {
+  TestRegistry registry({.access = TestRegistryOptions::Access::kPassword});
+  ASSERT_OK(WritePrivateFile(
+      state_.File(".dockerconfigjson"),
+      absl::StrCat(R"({"auths": {")", registry.host(), R"(": {"auth": ")",
+                   absl::Base64Escape(absl::StrCat(kUser, ":", kPassword)), R"("}}})")));
+  Start({.foreign = {.pull_secrets = {state_.path()}}});
+  ASSERT_OK_AND_ASSIGN(const auto resolved, Resolve(registry.host() + "/x"));
+  EXPECT_EQ(resolved.username(), kUser);
+  EXPECT_EQ(resolved.password(), kPassword);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST(ProcessMemoryTest, IsKeptOutOfCoreDumpsAndFromDebuggers) {
+  // In a child: this process stays one that can be debugged.
+  EXPECT_EXIT(
+      {
+        ProtectProcessMemory();
+        _exit(prctl(PR_GET_DUMPABLE) == 0 ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+#endif
 
 TEST_F(AuthServiceTest, TokenPagesAreForRegistriesAndReferences) {
   Start();

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/rpc/sync_call.h"
+#include "common/secret/secret_string.h"
 #include "common/status/grpc_status.h"
 #include "common/telemetry/logging.h"
 
@@ -46,8 +47,11 @@ grpc::Status RegistryAuthGrpcService::GetTokenPage(grpc::ServerContext* context,
 grpc::Status RegistryAuthGrpcService::StoreCredentials(
     grpc::ServerContext* context, const auth::v1::StoreCredentialsRequest* request,
     auth::v1::StoreCredentialsResponse* response) {
-  return Unary("StoreCredentials", context, timers_, handlers_,
-               &RegistryAuthHandlers::StoreCredentials, *request, response);
+  const grpc::Status status = Unary("StoreCredentials", context, timers_, handlers_,
+                                    &RegistryAuthHandlers::StoreCredentials, *request, response);
+  // The call owns the message, and nobody looks at it any more.
+  Wipe(*const_cast<auth::v1::StoreCredentialsRequest*>(request)->mutable_token());
+  return status;
 }
 
 grpc::Status RegistryAuthGrpcService::DeleteCredentials(
