@@ -92,6 +92,13 @@ grpc::Status ContreeGrpcService::GetImageLineage(grpc::ServerContext* context,
                *request, response);
 }
 
+grpc::Status ContreeGrpcService::ListImageOrigins(
+    grpc::ServerContext* context, const v1::ListImageOriginsRequest* request,
+    grpc::ServerWriter<v1::ListImageOriginsResponse>* writer) {
+  return Streaming("ListImageOrigins", context, timers_, lineage_,
+                   &LineageHandlers::ListImageOrigins, *request, writer);
+}
+
 grpc::Status ContreeGrpcService::RunInstance(grpc::ServerContext* context,
                                              const v1::RunInstanceRequest* request,
                                              v1::RunInstanceResponse* response) {

@@ -43,6 +43,9 @@ class ContreeGrpcService final
   grpc::Status GetImageLineage(grpc::ServerContext* context,
                                const v1::GetImageLineageRequest* request,
                                v1::GetImageLineageResponse* response) override;
+  grpc::Status ListImageOrigins(grpc::ServerContext* context,
+                                const v1::ListImageOriginsRequest* request,
+                                grpc::ServerWriter<v1::ListImageOriginsResponse>* writer) override;
   grpc::Status RunInstance(grpc::ServerContext* context, const v1::RunInstanceRequest* request,
                            v1::RunInstanceResponse* response) override;
   grpc::Status ImportImage(grpc::ServerContext* context, const v1::ImportImageRequest* request,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
 #include "contree-service/api/operation_json.h"
 
@@ -122,6 +123,39 @@ absl::StatusOr<v1::GetImageLineageResponse> LineageHandlers::GetImageLineage(
     lineage.mutable_root()->set_registry_url(ancestry.back().registry_url);
   }
   return response;
+}
+
+absl::Status LineageHandlers::ListImageOrigins(
+    const v1::ListImageOriginsRequest& request, const CallContext& context,
+    absl::FunctionRef<absl::Status(const v1::ListImageOriginsResponse&, bool is_last)> sink) {
+  constexpr int kDefaultLimit = 10'000;
+  constexpr int kMaxLimit = 100'000;
+  constexpr int kMaxPerMessage = 1000;
+  if (request.limit() < 0 || request.limit() > kMaxLimit) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("limit is ", request.limit(), "; it must be from 1 to ", kMaxLimit));
+  }
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  RETURN_IF_ERROR(ReadList(api, context));
+  ASSIGN_OR_RETURN(const std::vector<ImageOrigin> origins,
+                   store_->ListOrigins(ScopeOf(api, context),
+                                       request.limit() == 0 ? kDefaultLimit : request.limit()));
+  v1::ListImageOriginsResponse response;
+  for (const ImageOrigin& origin : origins) {
+    if (response.origins_size() == kMaxPerMessage) {
+      RETURN_IF_ERROR(sink(response, false));
+      response.Clear();
+    }
+    v1::ImageOrigin& shown = *response.add_origins();
+    shown.set_image(origin.image);
+    shown.set_parent(origin.parent);
+    shown.set_command(origin.command);
+    shown.set_exit_code(origin.exit_code);
+    shown.set_operation_id(origin.operation_id);
+    shown.set_registry_url(origin.registry_url);
+    shown.set_layer_bytes(origin.layer_bytes);
+  }
+  return sink(response, true);
 }
 
 }  // namespace contree

@@ -1,13 +1,14 @@
 #ifndef CONTREE_SERVICE_LINEAGE_HANDLERS_H_
 #define CONTREE_SERVICE_LINEAGE_HANDLERS_H_
 
-// The RPC that says where an image came from: from the store, which is first brought up to date
+// The RPCs that say where images came from: from the store, which is first brought up to date
 // with the platform's list of operations; what that list no longer holds, the images themselves
 // say. The errors are those of the proto.
 
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/rpc/call_context.h"
@@ -30,6 +31,11 @@ class LineageHandlers {
 
   absl::StatusOr<v1::GetImageLineageResponse> GetImageLineage(
       const v1::GetImageLineageRequest& request, const CallContext& context);
+
+  // Hands the origins to `sink` in messages of bounded size; its error ends the call.
+  absl::Status ListImageOrigins(
+      const v1::ListImageOriginsRequest& request, const CallContext& context,
+      absl::FunctionRef<absl::Status(const v1::ListImageOriginsResponse&, bool is_last)> sink);
 
  private:
   absl::Status ReadList(const ContreeApi& api, const CallContext& context);

@@ -52,6 +52,21 @@ class LineageTest : public ContreeServiceTest {
     if (!response.ok()) return response.status();
     return response->lineage();
   }
+  absl::StatusOr<std::vector<v1::ImageOrigin>> Origins(int limit) {
+    const CallContext context = NewCallContext(absl::Seconds(20));
+    OutgoingCall call(context);
+    v1::ListImageOriginsRequest request;
+    request.set_limit(limit);
+    const auto reader = stub_->ListImageOrigins(call.client_context(), request);
+    std::vector<v1::ImageOrigin> origins;
+    v1::ListImageOriginsResponse response;
+    while (reader->Read(&response)) {
+      origins.insert(origins.end(), response.origins().begin(), response.origins().end());
+    }
+    const grpc::Status status = reader->Finish();
+    if (!status.ok()) return FromGrpcStatus(status);
+    return origins;
+  }
 };
 
 TEST_F(LineageTest, ImagesMadeElsewhereAreKnownFromTheListOfOperations) {
@@ -83,6 +98,23 @@ TEST_F(LineageTest, ImagesMadeElsewhereAreKnownFromTheListOfOperations) {
   EXPECT_THAT(root.children(), ElementsAre(ImageId(2)));
   // What is detailed is not asked for again.
   EXPECT_EQ(api_.Count("GET /v1/operations/" + Id(1)), 1);
+}
+
+TEST_F(LineageTest, AllOriginsAreListedInBoundedMessages) {
+  std::vector<std::string> list;
+  for (int image = 59; image >= 2; --image) list.push_back(Listed(image, 1, image));
+  list.push_back(Listed(1, -1, 1));
+  SetList(list);
+  ASSERT_OK_AND_ASSIGN(const std::vector<v1::ImageOrigin> all, Origins(0));
+  ASSERT_EQ(all.size(), 59);
+  EXPECT_EQ(all.front().image(), ImageId(59));
+  EXPECT_EQ(all.front().parent(), ImageId(1));
+  EXPECT_EQ(all.front().operation_id(), Id(59));
+  EXPECT_EQ(all.back().image(), ImageId(1));
+  EXPECT_EQ(all.back().parent(), "");
+  ASSERT_OK_AND_ASSIGN(const std::vector<v1::ImageOrigin> newest, Origins(2));
+  EXPECT_EQ(newest.size(), 2);
+  EXPECT_THAT(Origins(-1), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("limit is -1")));
 }
 
 TEST_F(LineageTest, WhatEndsLaterIsReadThen) {

@@ -115,6 +115,7 @@ absl::StatusOr<v1::ListOperationsResponse> OperationHandlers::ListOperations(
   ASSIGN_OR_RETURN(*query.mutable_until(), CheckTimeBound("until", request.until()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(std::vector<v1::Operation> operations, api.ListOperations(query, context));
+  RETURN_IF_ERROR(store_->FillCommands(ScopeOf(api, context), absl::MakeSpan(operations)));
   v1::ListOperationsResponse response;
   for (v1::Operation& operation : operations) {
     // A platform that shows more in its list than the contract says does not make our list larger.

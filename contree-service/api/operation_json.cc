@@ -167,6 +167,7 @@ v1::Operation OperationFromJson(const Json& json) {
     SetTime(created, operation.mutable_created_at());
   }
   SetSeconds(Number(json, "duration"), operation.mutable_duration());
+  operation.set_layer_bytes(Int(json, "image_size"));
   const Json& metadata = Member(json, "metadata");
   if (operation.kind() == v1::OPERATION_KIND_INSTANCE) {
     operation.set_command(CommandLine(metadata));

@@ -64,6 +64,10 @@ constexpr absl::string_view kMigrations[] = {
         PRIMARY KEY (tenant, platform)
       ) WITHOUT ROWID;
     )sql",
+    R"sql(
+      ALTER TABLE image_origin ADD COLUMN layer_bytes INTEGER NOT NULL DEFAULT 0;
+      CREATE INDEX image_origin_age ON image_origin (tenant, platform, operation_id);
+    )sql",
 };
 
 // A record is there for convenience and for when the platform has forgotten; an image lives 180
@@ -141,16 +145,15 @@ absl::Status ContreeStore::PutFinal(const StoreScope& scope, const v1::Operation
       return absl::OkStatus();
     return connection
         .Execute(
-            "INSERT INTO image_origin (tenant, platform, image, parent, command, exit_code, "
-            "operation_id,"
-            " registry_url) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET command = excluded.command, exit_code = "
-            "excluded.exit_code,"
-            " registry_url = excluded.registry_url, is_detailed = 1"
+            "INSERT INTO image_origin (tenant, platform, image, parent, command, exit_code,"
+            " operation_id, registry_url, layer_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET command = excluded.command,"
+            " exit_code = excluded.exit_code, registry_url = excluded.registry_url,"
+            " layer_bytes = excluded.layer_bytes, is_detailed = 1"
             " WHERE is_detailed = 0 AND operation_id = excluded.operation_id",
             {scope.tenant, scope.platform, operation.result_image(), operation.image(), command,
              int64_t{operation.instance().exit_code()}, operation.id(),
-             operation.import().registry_url()})
+             operation.import().registry_url(), operation.layer_bytes()})
         .status();
   });
 }
@@ -171,6 +174,19 @@ absl::StatusOr<std::optional<v1::Operation>> ContreeStore::FindFinal(const Store
     return absl::DataLossError(
         absl::StrCat("the stored record of operation ", id, " cannot be read"));
   return found;
+}
+
+absl::Status ContreeStore::FillCommands(const StoreScope& scope,
+                                        absl::Span<v1::Operation> operations) {
+  return database_->Read([&](Connection& connection) -> absl::Status {
+    for (v1::Operation& operation : operations) {
+      RETURN_IF_ERROR(connection.Query(
+          "SELECT command FROM operation WHERE tenant = ? AND platform = ? AND id = ?",
+          {scope.tenant, scope.platform, operation.id()},
+          [&](const Row& row) { operation.set_command(row.String(0)); }));
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::vector<ContreeStore::Unfinished>> ContreeStore::FindUnfinished(absl::Time since,

@@ -49,6 +49,7 @@ struct ImageOrigin {
   int32_t exit_code = 0;
   std::string operation_id;
   std::string registry_url;  // of an import
+  int64_t layer_bytes = 0;   // what it added to its parent; 0: unknown
   // False: only the list of operations was seen, which shows no command, exit code and registry.
   bool is_detailed = true;
 };
@@ -88,6 +89,9 @@ class ContreeStore {
   absl::StatusOr<std::optional<v1::Operation>> FindFinal(const StoreScope& scope,
                                                          absl::string_view id);
 
+  // Sets the command, as it was given, of those of `operations` that were started here.
+  absl::Status FillCommands(const StoreScope& scope, absl::Span<v1::Operation> operations);
+
   // Operations of any platform that were started here at `since` or later and are not known to be
   // final, newest first.
   struct Unfinished {
@@ -108,6 +112,9 @@ class ContreeStore {
   // What was made directly from `image`, oldest first.
   absl::StatusOr<std::vector<ImageOrigin>> FindChildren(const StoreScope& scope,
                                                         absl::string_view image);
+
+  // At most `limit`, the newest first.
+  absl::StatusOr<std::vector<ImageOrigin>> ListOrigins(const StoreScope& scope, int limit);
 
   // Drops what is older than its retention.
   absl::Status DropOld(absl::Time now);

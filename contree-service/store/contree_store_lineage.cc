@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
 #include "contree-service/store/contree_store.h"
 
@@ -12,9 +13,12 @@ namespace {
 using sqlite::Connection;
 using sqlite::Row;
 
-constexpr absl::string_view kSelectOrigin =
-    "SELECT image, parent, command, exit_code, operation_id, registry_url, is_detailed"
-    " FROM image_origin WHERE tenant = ? AND platform = ? AND image = ?";
+// Begins every query for origins: OriginFromRow reads these columns.
+constexpr absl::string_view kSelectOrigins =
+    "SELECT image, parent, command, exit_code, operation_id, registry_url, layer_bytes, is_detailed"
+    " FROM image_origin WHERE tenant = ? AND platform = ?";
+
+std::string SelectOrigin() { return absl::StrCat(kSelectOrigins, " AND image = ?"); }
 
 ImageOrigin OriginFromRow(const Row& row) {
   return {.image = row.String(0),
@@ -23,7 +27,8 @@ ImageOrigin OriginFromRow(const Row& row) {
           .exit_code = static_cast<int32_t>(row.Int(3)),
           .operation_id = row.String(4),
           .registry_url = row.String(5),
-          .is_detailed = row.Bool(6)};
+          .layer_bytes = row.Int(6),
+          .is_detailed = row.Bool(7)};
 }
 
 absl::Status AddOrigin(Connection& connection, const StoreScope& scope,
@@ -31,10 +36,12 @@ absl::Status AddOrigin(Connection& connection, const StoreScope& scope,
   return connection
       .Execute(
           "INSERT INTO image_origin (tenant, platform, image, parent, command, exit_code,"
-          " operation_id, registry_url, is_detailed) VALUES (?, ?, ?, ?, ?, 0, ?, ?, 0)"
+          " operation_id, registry_url, layer_bytes, is_detailed)"
+          " VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, 0)"
           " ON CONFLICT DO NOTHING",
           {scope.tenant, scope.platform, operation.result_image(), operation.image(),
-           operation.command(), operation.id(), operation.import().registry_url()})
+           operation.command(), operation.id(), operation.import().registry_url(),
+           operation.layer_bytes()})
       .status();
 }
 
@@ -81,7 +88,7 @@ absl::StatusOr<std::optional<ImageOrigin>> ContreeStore::FindOrigin(const StoreS
                                                                     absl::string_view image) {
   std::optional<ImageOrigin> found;
   RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
-    return connection.Query(kSelectOrigin, {scope.tenant, scope.platform, image},
+    return connection.Query(SelectOrigin(), {scope.tenant, scope.platform, image},
                             [&](const Row& row) { found = OriginFromRow(row); });
   }));
   return found;
@@ -91,16 +98,17 @@ absl::StatusOr<std::vector<ImageOrigin>> ContreeStore::FindAncestry(const StoreS
                                                                     absl::string_view image) {
   std::vector<ImageOrigin> found;
   absl::flat_hash_set<std::string> seen;
+  const std::string select = SelectOrigin();
   RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
     // Step by step: a recursive query would need its own guard against circles.
     std::string next(image);
     while (!next.empty() && seen.insert(next).second) {
       const std::string asked = std::exchange(next, "");
-      RETURN_IF_ERROR(connection.Query(kSelectOrigin, {scope.tenant, scope.platform, asked},
-                                       [&](const Row& row) {
-                                         found.push_back(OriginFromRow(row));
-                                         next = found.back().parent;
-                                       }));
+      RETURN_IF_ERROR(
+          connection.Query(select, {scope.tenant, scope.platform, asked}, [&](const Row& row) {
+            found.push_back(OriginFromRow(row));
+            next = found.back().parent;
+          }));
     }
     return absl::OkStatus();
   }));
@@ -112,12 +120,20 @@ absl::StatusOr<std::vector<ImageOrigin>> ContreeStore::FindChildren(const StoreS
   std::vector<ImageOrigin> found;
   RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
     // Operation ids are time-ordered.
-    return connection.Query(
-        "SELECT image, parent, command, exit_code, operation_id, registry_url, is_detailed"
-        " FROM image_origin"
-        " WHERE tenant = ? AND platform = ? AND parent = ? ORDER BY operation_id",
-        {scope.tenant, scope.platform, image},
-        [&](const Row& row) { found.push_back(OriginFromRow(row)); });
+    return connection.Query(absl::StrCat(kSelectOrigins, " AND parent = ? ORDER BY operation_id"),
+                            {scope.tenant, scope.platform, image},
+                            [&](const Row& row) { found.push_back(OriginFromRow(row)); });
+  }));
+  return found;
+}
+
+absl::StatusOr<std::vector<ImageOrigin>> ContreeStore::ListOrigins(const StoreScope& scope,
+                                                                   int limit) {
+  std::vector<ImageOrigin> found;
+  RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
+    return connection.Query(absl::StrCat(kSelectOrigins, " ORDER BY operation_id DESC LIMIT ?"),
+                            {scope.tenant, scope.platform, int64_t{limit}},
+                            [&](const Row& row) { found.push_back(OriginFromRow(row)); });
   }));
   return found;
 }

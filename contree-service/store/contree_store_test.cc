@@ -241,6 +241,40 @@ constexpr absl::string_view kVersion1[] = {R"sql(
   CREATE INDEX image_origin_parent ON image_origin (tenant, platform, parent, operation_id);
 )sql"};
 
+TEST(ContreeStoreTest, KnowsTheCommandsOfWhatWasStartedHere) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  ASSERT_OK(store->AddStarted(kScope, {.id = "o1",
+                                       .kind = v1::OPERATION_KIND_INSTANCE,
+                                       .command = "make all",
+                                       .image = "tag:a",
+                                       .created_at = kNow}));
+  std::vector<v1::Operation> operations = {Ran("o1", "a", "b"), Ran("o2", "a", "c")};
+  operations[1].set_command("seen elsewhere");
+  ASSERT_OK(store->FillCommands(kScope, absl::MakeSpan(operations)));
+  EXPECT_EQ(operations[0].command(), "make all");
+  EXPECT_EQ(operations[1].command(), "seen elsewhere");
+}
+
+TEST(ContreeStoreTest, ListsOriginsNewestFirst) {
+  TempDirectory temp;
+  auto store = OpenIn(temp);
+  v1::Operation made = Ran("o1", "a", "b");
+  made.set_layer_bytes(4096);
+  ASSERT_OK(store->PutFinal(kScope, made, kNow));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o3", "b", "c"), kNow));
+  ASSERT_OK(store->PutFinal(kScope, Ran("o2", "a", "d"), kNow));
+  ASSERT_OK(store->PutFinal({.tenant = "another", .platform = kScope.platform}, Ran("o4", "a", "e"),
+                            kNow));
+  ASSERT_OK_AND_ASSIGN(const auto all, store->ListOrigins(kScope, 10));
+  EXPECT_THAT(all, ElementsAre(Field(&ImageOrigin::image, "c"), Field(&ImageOrigin::image, "d"),
+                               Field(&ImageOrigin::image, "b")));
+  EXPECT_EQ(all.back().parent, "a");
+  EXPECT_EQ(all.back().layer_bytes, 4096);
+  ASSERT_OK_AND_ASSIGN(const auto newest, store->ListOrigins(kScope, 1));
+  EXPECT_THAT(newest, ElementsAre(Field(&ImageOrigin::image, "c")));
+}
+
 TEST(ContreeStoreTest, AStoreOfVersion1KeepsWhatItHolds) {
   TempDirectory temp;
   {
@@ -265,6 +299,7 @@ TEST(ContreeStoreTest, AStoreOfVersion1KeepsWhatItHolds) {
   EXPECT_EQ(origin->command, "make");
   EXPECT_EQ(origin->exit_code, 2);
   EXPECT_TRUE(origin->is_detailed);
+  EXPECT_EQ(origin->layer_bytes, 0);
   ASSERT_OK_AND_ASSIGN(const auto unfinished, store->FindUnfinished(kNow, 10));
   EXPECT_THAT(unfinished, ElementsAre(Field(&ContreeStore::Unfinished::id, "o2")));
 }

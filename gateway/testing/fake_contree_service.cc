@@ -55,6 +55,11 @@ void FakeContreeService::AddLineage(const contree::v1::ImageLineage& lineage) {
   lineages_[lineage.image()] = lineage;
 }
 
+void FakeContreeService::AddOrigin(const contree::v1::ImageOrigin& origin) {
+  absl::MutexLock lock(&mutex_);
+  *origins_.add_origins() = origin;
+}
+
 void FakeContreeService::BreakNextTransfer(int after_pieces, const grpc::Status& status) {
   absl::MutexLock lock(&mutex_);
   transfer_break_ = Break{.after_pieces = after_pieces, .status = status};
@@ -414,6 +419,15 @@ grpc::Status FakeContreeService::GetImageLineage(grpc::ServerContext*,
   const auto found = lineages_.find(image == nullptr ? request->image() : image->uuid());
   if (found == lineages_.end()) return NotFound("image", request->image());
   *response->mutable_lineage() = found->second;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeContreeService::ListImageOrigins(
+    grpc::ServerContext*, const contree::v1::ListImageOriginsRequest*,
+    grpc::ServerWriter<contree::v1::ListImageOriginsResponse>* writer) {
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  writer->Write(origins_);
   return grpc::Status::OK;
 }
 

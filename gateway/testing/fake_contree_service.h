@@ -50,6 +50,8 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   void SetIdentity(const contree::v1::GetIdentityResponse& identity);
   // The answer for lineage.image().
   void AddLineage(const contree::v1::ImageLineage& lineage);
+  // The newest is added first.
+  void AddOrigin(const contree::v1::ImageOrigin& origin);
 
   // The next ReadFile or UploadFile ends with this error once so many pieces have passed.
   void BreakNextTransfer(int after_pieces, const grpc::Status& status);
@@ -94,6 +96,9 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   grpc::Status GetImageLineage(grpc::ServerContext* context,
                                const contree::v1::GetImageLineageRequest* request,
                                contree::v1::GetImageLineageResponse* response) override;
+  grpc::Status ListImageOrigins(
+      grpc::ServerContext* context, const contree::v1::ListImageOriginsRequest* request,
+      grpc::ServerWriter<contree::v1::ListImageOriginsResponse>* writer) override;
   grpc::Status RunInstance(grpc::ServerContext* context,
                            const contree::v1::RunInstanceRequest* request,
                            contree::v1::RunInstanceResponse* response) override;
@@ -167,6 +172,7 @@ class FakeContreeService final : public contree::v1::ContreeService::Service {
   contree::v1::GrepResponse grep_answer_ ABSL_GUARDED_BY(mutex_);
   contree::v1::GetIdentityResponse identity_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, contree::v1::ImageLineage> lineages_ ABSL_GUARDED_BY(mutex_);
+  contree::v1::ListImageOriginsResponse origins_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace contree::gateway
