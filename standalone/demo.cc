@@ -46,7 +46,9 @@ void PrintTree(const Node& node, const std::string& indent, std::ostream& out) {
 
 class Demo {
  public:
-  Demo(McpStdioClient& client, std::ostream& out) : client_(client), out_(out) {}
+  // `is_watched`: `out` is a terminal, where a step can be seen while it runs.
+  Demo(McpStdioClient& client, std::ostream& out, bool is_watched)
+      : client_(client), out_(out), is_watched_(is_watched) {}
 
   absl::Status Run() {
     RETURN_IF_ERROR(Step("Look what is there", [this] { return ListImages(); }));
@@ -70,10 +72,13 @@ class Demo {
  private:
   absl::Status Step(const std::string& title, const std::function<absl::Status()>& step) {
     lines_.clear();
+    ++step_number_;
+    if (is_watched_) out_ << absl::StrFormat("%d. %-64s ...", step_number_, title) << std::flush;
     const absl::Time start = absl::Now();
     const absl::Status status = step();
     const double milliseconds = absl::ToDoubleMilliseconds(absl::Now() - start);
-    out_ << absl::StrFormat("%d. %-64s %7.1f ms\n", ++step_number_, title, milliseconds);
+    if (is_watched_) out_ << "\r";
+    out_ << absl::StrFormat("%d. %-64s %7.1f ms\n", step_number_, title, milliseconds);
     for (const std::string& line : lines_) out_ << "      " << line << "\n";
     out_ << std::endl;
     return Annotate(status, absl::StrCat("step ", step_number_, " (", title, ")"));
@@ -227,6 +232,7 @@ class Demo {
 
   McpStdioClient& client_;
   std::ostream& out_;
+  const bool is_watched_;
   int step_number_ = 0;
   std::vector<std::string> lines_;
   Node base_;
@@ -234,7 +240,7 @@ class Demo {
 
 }  // namespace
 
-absl::Status RunDemo(const Options& options, std::ostream& out) {
+absl::Status RunDemo(const Options& options, std::ostream& out, bool is_watched) {
   const absl::Time start = absl::Now();
   ASSIGN_OR_RETURN(
       const auto client,
@@ -247,7 +253,7 @@ absl::Status RunDemo(const Options& options, std::ostream& out) {
                          absl::ToDoubleMilliseconds(absl::Now() - start))
       << "Each command runs isolated, as root, on an immutable image.\n\n";
   try {
-    RETURN_IF_ERROR(Demo(*client, out).Run());
+    RETURN_IF_ERROR(Demo(*client, out, is_watched).Run());
   } catch (const json::exception& error) {
     return absl::InternalError(
         absl::StrCat("an answer is not of the documented form: ", error.what()));

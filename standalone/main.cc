@@ -24,7 +24,7 @@ using contree::standalone::Command;
 absl::Status RunCommand(const contree::standalone::Options& options) {
   switch (options.command) {
     case Command::kDemo:
-      return contree::standalone::RunDemo(options, std::cout);
+      return contree::standalone::RunDemo(options, std::cout, isatty(STDOUT_FILENO) == 1);
     case Command::kInstall:
       return contree::standalone::RunInstall(options, std::cout);
     case Command::kUninstall:
