@@ -20,6 +20,7 @@
 #include "gateway/tools/tool_table.h"
 #include "gateway/transport/http_transport.h"
 #include "gateway/transport/stdio_transport.h"
+#include "gateway/web/web_site.h"
 
 namespace contree::gateway {
 namespace {
@@ -56,7 +57,8 @@ struct Gateway::Parts {
         resources(ResourceTable(), ResourceTemplateTable(), services),
         prompts(PromptTable(), services),
         completions(CompletionTable(), prompts, resources, services),
-        server({tools, resources, prompts, completions}) {}
+        server({tools, resources, prompts, completions}),
+        pages({tools, resources, prompts, completions}, services) {}
 
   const Services services;
   const ToolRegistry tools;
@@ -64,6 +66,7 @@ struct Gateway::Parts {
   const PromptRegistry prompts;
   const CompletionRegistry completions;
   const McpServer server;
+  const WebSite pages;
 };
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(
@@ -93,6 +96,7 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> Gateway::ServeHttp(const HttpOptio
   transport.port = options.port;
   transport.allowed_hosts = options.allowed_hosts;
   transport.allowed_hosts.push_back(options.host);  // 127.0.0.2 is loopback as well
+  transport.pages = [this](HttpExchange& exchange) { return parts_->pages.Handle(exchange); };
   ASSIGN_OR_RETURN(std::unique_ptr<HttpTransport> started,
                    HttpTransport::Start(parts_->server, transport));
   return std::make_unique<HttpTransportEndpoint>(std::move(started));

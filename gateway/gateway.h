@@ -43,7 +43,8 @@ struct HttpOptions {
   std::vector<std::string> allowed_hosts = {};
 };
 
-// MCP over Streamable HTTP at POST /mcp, and /healthz. Stops when destroyed.
+// MCP over Streamable HTTP at POST /mcp, pages for people at / and /console, and /healthz. Stops
+// when destroyed.
 class HttpEndpoint {
  public:
   virtual ~HttpEndpoint() = default;

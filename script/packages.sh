@@ -4,8 +4,8 @@
 # What the build takes.
 BUILD_PACKAGES=(
   bazel-bootstrap g++ pkg-config
-  libarchive-dev libbenchmark-dev libbrotli-dev libcli11-dev libcpp-httplib-dev libgmock-dev libgrpc++-dev libprotobuf-dev
-  libre2-dev libseccomp-dev libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev libvalijson-dev nlohmann-json3-dev
+  libarchive-dev libbenchmark-dev libbrotli-dev libcli11-dev libcpp-httplib-dev libgmock-dev libgrpc++-dev libmd4c-dev
+  libmd4c-html0-dev libprotobuf-dev libre2-dev libseccomp-dev libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev libvalijson-dev nlohmann-json3-dev
   protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 # What the local backend runs commands with.
@@ -13,8 +13,8 @@ RUN_PACKAGES=(bubblewrap busybox-static ca-certificates uidmap)
 # What script/bench loads servers with.
 BENCH_PACKAGES=(wrk)
 # What tests and benchmarks compare and play with.
-TEST_PACKAGES=(docker-registry skopeo)
-# What script/npm_clients installs with, unless the machine has an npm already.
+TEST_PACKAGES=(chromium docker-registry skopeo)
+# What packages from npm are installed with, unless the machine has an npm already.
 NPM_PACKAGES=(nodejs npm)
 # What script/format and script/lint call.
 LINT_PACKAGES=(clang clang-format clang-tidy shellcheck yamllint)

@@ -70,6 +70,7 @@ HttpTransport::HttpTransport(const McpServer& server, const HttpTransportOptions
       origins_(options.allowed_hosts),
       grace_(options.grace),
       keep_alive_(options.keep_alive),
+      pages_(options.pages),
       pool_(options.max_connections) {}
 
 absl::StatusOr<std::unique_ptr<HttpTransport>> HttpTransport::Start(
@@ -104,11 +105,14 @@ void HttpTransport::Handle(HttpExchange& exchange) {
   if (exchange.path() == "/healthz" && exchange.method() == "GET") {
     return RespondText(exchange, 200, "ok");
   }
-  if (exchange.path() != "/mcp") return RespondText(exchange, 404, "MCP is at POST /mcp");
   if (const absl::Status allowed =
           origins_.Check(exchange.Header("Host"), exchange.Header("Origin"));
       !allowed.ok()) {
     return RespondError(exchange, 403, allowed.message());
+  }
+  if (exchange.path() != "/mcp") {
+    if (pages_ != nullptr && pages_(exchange)) return;
+    return RespondText(exchange, 404, "MCP is at POST /mcp");
   }
   if (exchange.method() != "POST") {
     exchange.SetHeader("Allow", "POST");

@@ -9,7 +9,9 @@
 //   POST /mcp      a request → 200 with its answer, as JSON or as a stream of events;
 //                  a notification or response → 202
 //   GET /healthz   200 while it serves
+//   anything else  what `pages` of the options answers
 
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -34,6 +36,9 @@ struct HttpTransportOptions {
   // How often something is written to a stream of events that is silent: proxies close such ones
   // after a minute.
   absl::Duration keep_alive = absl::Seconds(15);
+  // Answers requests for other paths, which have passed the same checks of Host and Origin; false:
+  // it has no such path, and did not answer.
+  std::function<bool(HttpExchange&)> pages = nullptr;
 };
 
 // Thread-safe.
@@ -61,6 +66,7 @@ class HttpTransport {
   const OriginPolicy origins_;
   const absl::Duration grace_;
   const absl::Duration keep_alive_;
+  const std::function<bool(HttpExchange&)> pages_;
   std::stop_source grace_is_over_;
   WorkerPool pool_;
   std::unique_ptr<HttpServer> http_server_;

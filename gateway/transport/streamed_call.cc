@@ -20,22 +20,6 @@ std::string Event(const std::string& message) {
 
 }  // namespace
 
-void EventQueue::Push(std::string event) {
-  absl::MutexLock lock(&mutex_);
-  events_.push_back(std::move(event));
-}
-
-void EventQueue::Close() {
-  absl::MutexLock lock(&mutex_);
-  closed_ = true;
-}
-
-EventQueue::Taken EventQueue::Take(absl::Duration timeout) {
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(this, &EventQueue::IsReady), timeout);
-  return {std::exchange(events_, {}), closed_};
-}
-
 void WriteStreamedCall(const StreamedCall& streamed, absl::Duration keep_alive, WorkerPool& pool,
                        HttpResponseStream& stream) {
   // The task owns its part of the call: it may outlive this answer by the moment that stopping

@@ -4,39 +4,15 @@
 // One call whose HTTP answer stays open while it runs, so that its client hears of progress and its
 // leaving is noticed.
 
-#include <deque>
 #include <memory>
-#include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/http/http_server.h"
 #include "gateway/mcp/session.h"
+#include "gateway/transport/event_queue.h"
 #include "gateway/transport/worker_pool.h"
 
 namespace contree::gateway {
-
-// Notifications of one request on their way to its HTTP answer. Thread-safe.
-class EventQueue {
- public:
-  void Push(std::string event);
-  void Close();
-
-  struct Taken {
-    std::deque<std::string> events;
-    bool is_closed = false;  // and nothing follows these
-  };
-  // Waits until there is something to take, `timeout` at most.
-  Taken Take(absl::Duration timeout);
-
- private:
-  bool IsReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closed_ || !events_.empty(); }
-
-  absl::Mutex mutex_;
-  std::deque<std::string> events_ ABSL_GUARDED_BY(mutex_);
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-};
 
 struct StreamedCall {
   std::shared_ptr<EventQueue> events;

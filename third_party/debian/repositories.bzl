@@ -54,6 +54,11 @@ def debian_repositories():
         },
     )
     debian_library(
+        name = "md4c",
+        apt = "libmd4c-dev libmd4c-html0-dev",
+        libraries = {"md4c-html": ["md4c-html"]},
+    )
+    debian_library(
         name = "cli11",
         apt = "libcli11-dev",
         libraries = {"cli11": ["CLI11"]},

@@ -1,0 +1,296 @@
+// The pages for people, in Chromium, against contree-mcp on its embedded backend.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { assertAccessible, closePage, launch, looks, openPage, picture } from "./browser.mjs";
+import { contreeMcp } from "./contree_mcp.mjs";
+import { mcpClient } from "./mcp.mjs";
+
+const contree = contreeMcp();
+// Its address is known once the tests run.
+const server = {
+  get mcp() {
+    return contree.url;
+  },
+  get url() {
+    return new URL("/", contree.url).href;
+  },
+  request: (method) => mcpClient(contree.url).request(method),
+  call: (name, args) => mcpClient(contree.url).call(name, args),
+};
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+});
+
+const open = async (path, look = looks.light, options = {}) => {
+  const page = await openPage(browser, server.url, look, options);
+  await page.goto(server.url + path);
+  return page;
+};
+
+test("the reference shows all that MCP serves", async () => {
+  const page = await open("");
+  const { tools } = await server.request("tools/list");
+  const { prompts } = await server.request("prompts/list");
+  const { resourceTemplates } = await server.request("resources/templates/list");
+  for (const { name, title, inputSchema } of tools) {
+    const entry = page.locator(`#tool-${name}`);
+    assert.match(await entry.locator("h3").innerText(), new RegExp(`${name}.*${title}`));
+    for (const parameter of Object.keys(inputSchema.properties ?? {})) {
+      assert.equal(await entry.getByRole("rowheader", { name: parameter, exact: false }).first().isVisible(), true, `${name} ${parameter}`);
+    }
+  }
+  for (const { name } of prompts) assert.equal(await page.locator(`#prompt-${name} h3`).isVisible(), true, name);
+  for (const { uriTemplate } of resourceTemplates) assert.equal(await page.getByText(uriTemplate, { exact: true }).first().isVisible(), true);
+  assert.equal(await page.locator("#guides .entry").count(), 7);
+  await closePage(page);
+});
+
+test("the reference says how to connect, with its own address", async () => {
+  const page = await open("", looks.light, { permissions: ["clipboard-read", "clipboard-write"] });
+  for (const client of ["Claude Code", "Claude Desktop", "Codex", "Cursor", "VS Code", "Gemini CLI"]) {
+    assert.equal(await page.locator("#connect").getByRole("heading", { name: client }).isVisible(), true, client);
+  }
+  assert.ok((await page.locator("#connect pre").allInnerTexts()).filter((text) => text.includes(server.mcp)).length >= 5);
+  await page.getByRole("button", { name: "Copy for Claude Code" }).click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `claude mcp add --transport http contree ${server.mcp}`);
+  await closePage(page);
+});
+
+test("searching narrows the reference", async () => {
+  const page = await open("");
+  await page.getByLabel("Search").fill("cancel_operation");
+  assert.equal(await page.locator("#tool-cancel_operation").isVisible(), true);
+  assert.equal(await page.locator("#tool-set_tag").isVisible(), false);
+  await page.getByLabel("Search").fill("");
+  assert.equal(await page.locator("#tool-set_tag").isVisible(), true);
+  await closePage(page);
+});
+
+test("the reference can be read without JavaScript", async () => {
+  const page = await open("", looks.light, { javaScriptEnabled: false });
+  assert.equal(await page.locator("#tool-run").isVisible(), true);
+  assert.equal(await page.locator(".search").isVisible(), false);
+  await closePage(page);
+});
+
+for (const [name, look] of Object.entries(looks)) {
+  test(`the reference is accessible and fits, ${name}`, async () => {
+    const page = await open("", look);
+    await assertAccessible(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
+    await picture(page, `reference-${name}`);
+    await closePage(page);
+  });
+}
+
+test("pages hold to a strict policy", async () => {
+  for (const path of ["", "console"]) {
+    const response = await fetch(server.url + path);
+    const policy = response.headers.get("content-security-policy");
+    assert.match(policy, /default-src 'none'/);
+    assert.match(policy, /frame-ancestors 'none'/);
+    assert.doesNotMatch(policy, /unsafe/);
+    assert.equal(response.headers.get("x-content-type-options"), "nosniff");
+  }
+});
+
+test("another site can neither ask the console's API nor make it act", async () => {
+  const tree = await fetch(server.url + "console/api/tree", { headers: { "Sec-Fetch-Site": "cross-site" } });
+  assert.equal(tree.status, 403);
+  const body = { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" };
+  assert.equal((await fetch(server.url + "console/api/tools/whoami", body)).status, 403);
+  const foreign = { ...body, headers: { ...body.headers, "X-Contree-Console": "1", Origin: "https://evil.example" } };
+  assert.equal((await fetch(server.url + "console/api/tools/whoami", foreign)).status, 403);
+  const own = { ...body, headers: { ...body.headers, "X-Contree-Console": "1" } };
+  assert.equal((await fetch(server.url + "console/api/tools/whoami", own)).status, 200);
+  assert.equal((await fetch(server.url + "console/api/tools/run", own)).status, 404);
+});
+
+const until = async (what, check, patience = 5000) => {
+  const end = Date.now() + patience;
+  while (true) {
+    const value = await check();
+    if (value) return value;
+    if (Date.now() > end) assert.fail(`not in ${patience} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+
+test("a run appears within a second, its output grows, and cancelling ends it", async () => {
+  const page = await open("console");
+  await page.getByRole("tree").waitFor();
+  await page.getByText("busybox:latest").first().waitFor();
+  // The best of three: a machine that is busy with other tests may miss one second.
+  let appeared = Infinity;
+  for (let i = 0; i < 3 && appeared >= 1000; i++) {
+    const started = Date.now();
+    const run = await server.call("run", { image: "tag:busybox:latest", command: `echo ${i}`, wait: false });
+    await page.locator(`a[href="#/operations/${run.operation_id}"]`).waitFor({ timeout: 5000 });
+    appeared = Date.now() - started;
+  }
+  assert.ok(appeared < 1000, `it took ${appeared} ms`);
+
+  const { operation_id } = await server.call("run", {
+    image: "tag:busybox:latest",
+    command: "echo first; sleep 5; echo second; echo problem >&2; sleep 60",
+    timeout: 120,
+    wait: false,
+  });
+  await page.locator(`a[href="#/operations/${operation_id}"]`).click();
+  const output = page.locator("pre.output");
+  await until("the first line", async () => (await output.innerText()).includes("first"));
+  assert.doesNotMatch(await output.innerText(), /second/);
+  await until("the second line", async () => (await output.innerText()).includes("second"), 10_000);
+  await until("what stderr says", async () => (await output.locator(".stderr").allInnerTexts()).join("").includes("problem"));
+  await picture(page, "operation-light");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await until("that it is cancelled", async () => (await page.locator(".operation .state").innerText()) === "cancelled");
+  assert.equal((await server.call("get_operation", { operation_id })).state, "CANCELLED");
+  await closePage(page);
+});
+
+test("branches appear in the tree, and their files can be read and compared", async () => {
+  const base = await server.call("run", { image: "tag:busybox:latest", command: "mkdir /site; echo '<script>alert(1)</script>' > /site/index.html; printf 'a\\000b' > /site/data", disposable: false });
+  await server.call("set_tag", { image_uuid: base.result_image, tag: "test/site:base" });
+  const page = await open("console");
+  await page.getByText("test/site:base").first().waitFor();
+  const left = await server.call("run", { image: base.result_image, command: "echo left > /site/left", disposable: false });
+  const right = await server.call("run", { image: base.result_image, command: "rm /site/data; exit 3", disposable: false });
+  const row = (uuid) => page.locator(`#image-${uuid}`);
+  await row(left.result_image).waitFor({ timeout: 3000 });
+  await row(right.result_image).waitFor({ timeout: 3000 });
+  assert.match(await row(right.result_image).innerText(), /exit 3/);
+  assert.match(await page.locator(`a[href="#/operations/${right.operation_id}"]`).innerText(), /exit 3/);
+  assert.notEqual(await row(left.result_image).getAttribute("aria-level"), await row(right.result_image).getAttribute("aria-level"));
+
+  await row(right.result_image).click();
+  assert.equal(await row(base.result_image).evaluate((element) => element.classList.contains("lineage")), true);
+  assert.equal(await row(left.result_image).evaluate((element) => element.classList.contains("lineage")), false);
+  await picture(page, "console-light");
+  await page.getByRole("button", { name: "Compare", exact: true }).click();
+  await until("the comparison", async () => /1 removed/.test(await page.locator(".comparison").innerText()));
+  assert.match(await page.locator(".comparison tr.removed").innerText(), /\/site\/data/);
+  await until("its end", async () => !/…/.test(await page.locator(".comparison p").first().innerText()));
+  await picture(page, "comparison-light");
+
+  await row(base.result_image).click();
+  await page.getByRole("link", { name: "Browse files" }).click();
+  await page.getByRole("link", { name: "site/", exact: true }).click();
+  await page.getByRole("button", { name: "index.html" }).click();
+  await until("the text", async () => (await page.locator("pre.content").innerText()).includes("<script>alert(1)</script>"));
+  await page.getByRole("button", { name: "data", exact: true }).click();
+  await until("the bytes", async () => (await page.locator("pre.content").innerText()).startsWith("00000000  61 00 62"));
+  await picture(page, "files-light");
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download" }).click();
+  assert.equal((await download).suggestedFilename(), "data");
+  await closePage(page);
+});
+
+test("files of a sandbox are never pages of this server", async () => {
+  const made = await server.call("run", { image: "tag:busybox:latest", command: "echo '<script>alert(1)</script>' > /x.html; echo '<svg/>' > /x.svg", disposable: false });
+  for (const name of ["x.html", "x.svg"]) {
+    const response = await fetch(`${server.url}console/api/file?image=${made.result_image}&path=/${name}&inline`);
+    assert.equal(response.headers.get("content-type"), "application/octet-stream");
+    assert.match(response.headers.get("content-disposition"), /^attachment/);
+    assert.match(response.headers.get("content-security-policy"), /sandbox/);
+  }
+  const missing = await fetch(`${server.url}console/api/file?image=${made.result_image}&path=/none`);
+  assert.equal(missing.status, 404);
+  assert.match((await missing.json()).error.message, /\/none/);
+});
+
+test("the keyboard alone suffices", async () => {
+  const page = await open("console");
+  await page.getByText("busybox:latest").first().waitFor();
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("role") ?? document.activeElement?.tagName);
+  for (let i = 0; i < 30 && (await focused()) !== "tree"; i++) await page.keyboard.press("Tab");
+  assert.equal(await focused(), "tree");
+  await page.keyboard.press("Home");
+  await page.keyboard.press("ArrowDown");
+  const second = await page.getByRole("tree").getAttribute("aria-activedescendant");
+  await page.keyboard.press("ArrowUp");
+  assert.notEqual(await page.getByRole("tree").getAttribute("aria-activedescendant"), second);
+  const root = page.locator('[role="treeitem"][aria-selected="true"]');
+  assert.equal(await root.getAttribute("aria-expanded"), "true");
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await root.getAttribute("aria-expanded"), "false");
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await root.getAttribute("aria-expanded"), "true");
+  // On to the files of the image, by tabbing and Enter.
+  const text = () => page.evaluate(() => document.activeElement?.textContent?.trim());
+  for (let i = 0; i < 30 && (await text()) !== "Browse files"; i++) await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "bin/", exact: true }).waitFor();
+  await closePage(page);
+});
+
+for (const [name, look] of Object.entries(looks)) {
+  test(`the console is accessible and fits, ${name}`, async () => {
+    const page = await open("console", look);
+    await page.getByText("busybox:latest").first().waitFor();
+    await page.locator('[role="treeitem"]').first().click();
+    await page.getByRole("link", { name: "Browse files" }).waitFor();
+    await assertAccessible(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
+    await picture(page, `console-${name}`);
+    await page.getByRole("link", { name: "Limits" }).click();
+    await page.getByRole("heading", { name: "Limits and use" }).waitFor();
+    await until("the platform", async () => /http/.test(await page.locator(".account").innerText()));
+    await assertAccessible(page);
+    await picture(page, `limits-${name}`);
+    await page.locator(".operation-list a").first().click();
+    await page.locator("pre.output").waitFor();
+    await assertAccessible(page);
+    await closePage(page);
+  });
+}
+
+test("five thousand images stay smooth", async () => {
+  const page = await openPage(browser, server.url, looks.light);
+  const id = (i) => `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`;
+  const images = [{ uuid: id(0), tag: "base", created_at: "2026-01-01T00:00:00Z" }];
+  for (let i = 1; i < 5000; i++) {
+    // Long chains that branch every ten images or so.
+    const parent = i % 10 === 0 ? Math.floor(i / 3) : i - 1;
+    images.push({ uuid: id(i), parent: id(parent), command: `step ${i}`, operation_id: id(i), created_at: "2026-01-01T00:00:00Z", layer_bytes: i });
+  }
+  await page.route("**/console/api/tree", (route) => route.fulfill({ json: { images, truncated: false } }));
+  await page.goto(server.url + "console");
+  await page.locator(`#image-${id(0)}`).waitFor();
+  assert.ok((await page.locator('[role="treeitem"]').count()) < 200, "only rows in view are in the page");
+  // From the event to the frame that shows what came of it.
+  const timed = (act) =>
+    page.evaluate(`new Promise((resolve) => {
+      const begin = performance.now();
+      ${act};
+      requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - begin)));
+    })`);
+  const tree = `document.querySelector('[role="tree"]')`;
+  const key = (name) => `${tree}.dispatchEvent(new KeyboardEvent("keydown", {key: "${name}", bubbles: true}))`;
+  const acts = {
+    "scrolling far": `${tree}.scrollTop = 60000`,
+    "to the end": key("End"),
+    "one row up": key("ArrowUp"),
+    "to the beginning": key("Home"),
+    folding: key("ArrowLeft"),
+    unfolding: key("ArrowRight"),
+    searching: `const box = document.querySelector('input[type="search"]'); box.value = "step 49"; box.dispatchEvent(new Event("input", {bubbles: true}))`,
+    choosing: `document.querySelectorAll('[role="treeitem"]')[5].click()`,
+  };
+  for (const [name, act] of Object.entries(acts)) {
+    const times = [];
+    for (let i = 0; i < 3; i++) times.push(await timed(act));
+    const best = Math.min(...times);
+    console.log(`${name}: ${best.toFixed(1)} ms`);
+    assert.ok(best < 100, `${name} took ${best.toFixed(1)} ms`);
+  }
+  await picture(page, "five-thousand");
+  await closePage(page);
+});
