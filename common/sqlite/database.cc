@@ -202,18 +202,6 @@ absl::Status MakePrivateFile(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status SetAside(const std::string& path) {
-  for (int n = 1;; ++n) {
-    const std::string target = absl::StrCat(path, ".corrupt-", n);
-    if (access(target.c_str(), F_OK) == 0) continue;
-    if (rename(path.c_str(), target.c_str()) != 0) {
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the damaged ", path, " aside"));
-    }
-    for (const char* suffix : {"-wal", "-shm"}) unlink(absl::StrCat(path, suffix).c_str());
-    return absl::OkStatus();
-  }
-}
-
 class PooledDatabase final : public Database {
  public:
   PooledDatabase(std::unique_ptr<PreparingConnection> writer,
@@ -279,6 +267,18 @@ absl::StatusOr<std::unique_ptr<Database>> OpenOnce(const Options& options) {
 }
 
 }  // namespace
+
+absl::Status SetAside(const std::string& path) {
+  for (int n = 1;; ++n) {
+    const std::string target = absl::StrCat(path, ".corrupt-", n);
+    if (access(target.c_str(), F_OK) == 0) continue;
+    if (rename(path.c_str(), target.c_str()) != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the damaged ", path, " aside"));
+    }
+    for (const char* suffix : {"-wal", "-shm"}) unlink(absl::StrCat(path, suffix).c_str());
+    return absl::OkStatus();
+  }
+}
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options) {
   auto database = OpenOnce(options);

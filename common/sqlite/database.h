@@ -93,6 +93,10 @@ class Database {
   virtual absl::Status Read(absl::FunctionRef<absl::Status(Connection&)> body) = 0;
 };
 
+// For a cache whose damage shows after it was opened: renames the file to FILE.corrupt-N, so that
+// opening it makes an empty one. Whoever has it open keeps the damaged one.
+absl::Status SetAside(const std::string& path);
+
 }  // namespace contree::sqlite
 
 #endif  // COMMON_SQLITE_DATABASE_H_

@@ -324,8 +324,7 @@ grpc::Status FakeSyncService::Sync(grpc::ServerContext* /*context*/, Stream* str
   return FakeSyncCall(*this, *stream).Hold();
 }
 
-void FakeSyncService::AddState(const std::string& id,
-                               const std::vector<sync::v1::StateFile>& files,
+void FakeSyncService::AddState(const std::string& id, const std::vector<sync::v1::StateFile>& files,
                                const std::vector<sync::v1::StateFile>& renewed) {
   absl::MutexLock lock(&mutex_);
   given_states_[id] = {.files = files, .renewed = renewed};

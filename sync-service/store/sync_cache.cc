@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
+#include "common/telemetry/logging.h"
 
 namespace contree {
 namespace {
@@ -102,24 +103,59 @@ absl::Status DropDirectory(Connection& connection, int64_t source, absl::string_
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<sqlite::Database>> OpenFile(const std::string& path) {
+  return sqlite::Database::Open({.path = path,
+                                 .migrations = kMigrations,
+                                 .durability = sqlite::Durability::kNormal,
+                                 .on_corruption = sqlite::OnCorruption::kSetAside});
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SyncCache>> SyncCache::Open(const std::string& path,
                                                            absl::Time now) {
-  ASSIGN_OR_RETURN(auto database,
-                   sqlite::Database::Open({.path = path,
-                                           .migrations = kMigrations,
-                                           .durability = sqlite::Durability::kNormal,
-                                           .on_corruption = sqlite::OnCorruption::kSetAside}));
-  std::unique_ptr<SyncCache> cache(new SyncCache(std::move(database)));
-  RETURN_IF_ERROR(cache->DropOld(now));
+  ASSIGN_OR_RETURN(auto database, OpenFile(path));
+  std::unique_ptr<SyncCache> cache(new SyncCache(path, std::move(database)));
+  absl::Status dropped = cache->DropOld(now);
+  // Damaged inside; it has been set aside.
+  if (absl::IsUnavailable(dropped)) dropped = cache->DropOld(now);
+  RETURN_IF_ERROR(dropped);
   return cache;
+}
+
+std::shared_ptr<sqlite::Database> SyncCache::database() const {
+  absl::MutexLock lock(&mutex_);
+  return database_;
+}
+
+absl::Status SyncCache::Read(Body body) {
+  const std::shared_ptr<sqlite::Database> database = this->database();
+  return Judge(database, database->Read(body));
+}
+
+absl::Status SyncCache::Write(Body body) {
+  const std::shared_ptr<sqlite::Database> database = this->database();
+  return Judge(database, database->Write(body));
+}
+
+absl::Status SyncCache::Judge(const std::shared_ptr<sqlite::Database>& database,
+                              absl::Status status) {
+  if (!absl::IsDataLoss(status)) return status;
+  absl::MutexLock lock(&mutex_);
+  if (database == database_) {  // else another call did it
+    LogWarning("the sync cache is damaged and is set aside",
+               {{"file", path_}, {"error", std::string(status.message())}});
+    RETURN_IF_ERROR(sqlite::SetAside(path_));
+    ASSIGN_OR_RETURN(database_, OpenFile(path_));
+  }
+  return absl::UnavailableError(
+      absl::StrCat(path_, " was damaged and has been set aside: sync again"));
 }
 
 absl::Status SyncCache::DropOld(absl::Time now) {
   const int64_t oldest_source = absl::ToUnixMicros(now - kSourceRetention);
   const int64_t oldest_blob = absl::ToUnixMicros(now - kBlobRetention);
-  return database_->Write([&](Connection& connection) -> absl::Status {
+  return Write([&](Connection& connection) -> absl::Status {
     for (const char* sql :
          {"DELETE FROM directory WHERE source IN (SELECT id FROM source WHERE used_at < ?)",
           "DELETE FROM directory_files WHERE source IN (SELECT id FROM source WHERE used_at < ?)",
@@ -150,9 +186,9 @@ absl::StatusOr<TreeSource> SyncCache::OpenSource(const SyncScope& scope, absl::s
           used_at = absl::FromUnixMicros(row.Int(3));
         });
   };
-  RETURN_IF_ERROR(database_->Read(find));
+  RETURN_IF_ERROR(Read(find));
   if (found.has_value() && now - used_at < kUseGrain) return *found;
-  RETURN_IF_ERROR(database_->Write([&](Connection& connection) -> absl::Status {
+  RETURN_IF_ERROR(Write([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(const int64_t scope_id, FindOrAddScope(connection, scope));
     RETURN_IF_ERROR(
         connection
@@ -169,7 +205,7 @@ absl::StatusOr<TreeSource> SyncCache::OpenSource(const SyncScope& scope, absl::s
 absl::StatusOr<std::optional<KnownTree>> SyncCache::FindTree(const TreeSource& source,
                                                              absl::string_view destination) {
   std::optional<KnownTree> found;
-  RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
+  RETURN_IF_ERROR(Read([&](Connection& connection) {
     return connection.Query(
         "SELECT digest, state, epoch, has_young FROM tree WHERE source = ? AND destination = ?",
         {source.id, destination}, [&found](const Row& row) {
@@ -185,7 +221,7 @@ absl::StatusOr<std::optional<KnownTree>> SyncCache::FindTree(const TreeSource& s
 absl::StatusOr<std::optional<std::string>> SyncCache::FindLastState(const TreeSource& source,
                                                                     absl::string_view destination) {
   std::optional<std::string> found;
-  RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
+  RETURN_IF_ERROR(Read([&](Connection& connection) {
     return connection.Query(
         "SELECT tree.state FROM source AS own"
         " JOIN source AS other ON other.scope = own.scope AND other.name = own.name"
@@ -198,7 +234,7 @@ absl::StatusOr<std::optional<std::string>> SyncCache::FindLastState(const TreeSo
 
 absl::StatusOr<std::vector<KnownDirectory>> SyncCache::ListDirectories(const TreeSource& source) {
   std::vector<KnownDirectory> found;
-  RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
+  RETURN_IF_ERROR(Read([&](Connection& connection) {
     return connection.Query(
         "SELECT path, digest, content, files, bytes, epoch, has_young FROM directory"
         " WHERE source = ? ORDER BY path",
@@ -218,7 +254,7 @@ absl::StatusOr<std::vector<KnownDirectory>> SyncCache::ListDirectories(const Tre
 absl::StatusOr<std::vector<KnownFiles>> SyncCache::FindFiles(const TreeSource& source,
                                                              absl::string_view path) {
   std::vector<KnownFiles> found;
-  RETURN_IF_ERROR(database_->Read([&](Connection& connection) {
+  RETURN_IF_ERROR(Read([&](Connection& connection) {
     return connection.Query(
         "SELECT files.listing, files.sha256s, directory.epoch, directory.digest"
         " FROM source AS own"
@@ -237,7 +273,7 @@ absl::StatusOr<std::vector<KnownFiles>> SyncCache::FindFiles(const TreeSource& s
 }
 
 absl::Status SyncCache::Store(const TreeSource& source, const Findings& findings, absl::Time now) {
-  return database_->Write([&](Connection& connection) -> absl::Status {
+  return Write([&](Connection& connection) -> absl::Status {
     for (const auto& [directory, files] : findings.directories) {
       RETURN_IF_ERROR(StoreDirectory(connection, source.id, directory, files));
     }
@@ -257,7 +293,7 @@ absl::Status SyncCache::Store(const TreeSource& source, const Findings& findings
 absl::StatusOr<std::vector<std::string>> SyncCache::FindBlobs(
     const SyncScope& scope, absl::Span<const std::string> sha256s) {
   std::vector<std::string> uuids(sha256s.size());
-  RETURN_IF_ERROR(database_->Read([&](Connection& connection) -> absl::Status {
+  RETURN_IF_ERROR(Read([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(const std::optional<int64_t> scope_id, FindScope(connection, scope));
     if (!scope_id.has_value()) return absl::OkStatus();
     for (size_t i = 0; i < sha256s.size(); ++i) {
@@ -273,7 +309,7 @@ absl::StatusOr<std::vector<std::string>> SyncCache::FindBlobs(
 absl::Status SyncCache::PutBlobs(const SyncScope& scope, absl::Span<const KnownBlob> blobs,
                                  absl::Time now) {
   if (blobs.empty()) return absl::OkStatus();
-  return database_->Write([&](Connection& connection) -> absl::Status {
+  return Write([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(const int64_t scope_id, FindOrAddScope(connection, scope));
     for (const KnownBlob& blob : blobs) {
       RETURN_IF_ERROR(
@@ -287,7 +323,7 @@ absl::Status SyncCache::PutBlobs(const SyncScope& scope, absl::Span<const KnownB
 }
 
 absl::Status SyncCache::ForgetBlobs(const SyncScope& scope, absl::Span<const std::string> sha256s) {
-  return database_->Write([&](Connection& connection) -> absl::Status {
+  return Write([&](Connection& connection) -> absl::Status {
     ASSIGN_OR_RETURN(const int64_t scope_id, FindOrAddScope(connection, scope));
     for (const std::string& sha256 : sha256s) {
       RETURN_IF_ERROR(

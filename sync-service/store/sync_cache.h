@@ -19,9 +19,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/sqlite/database.h"
@@ -69,8 +72,9 @@ struct KnownBlob {
   std::string uuid = {};    // the platform's id
 };
 
-// Thread-safe. Every method may return Unavailable, DataLoss, ResourceExhausted (disk full) as
-// sqlite::Connection does.
+// Thread-safe. Every method may return Unavailable, ResourceExhausted (disk full) as
+// sqlite::Connection does. A method that finds the file damaged sets it aside and returns
+// Unavailable: the next one begins with an empty cache.
 class SyncCache {
  public:
   // Opens or makes the file and drops what is past its retention. FailedPrecondition: a newer
@@ -113,9 +117,19 @@ class SyncCache {
   absl::Status DropOld(absl::Time now);
 
  private:
-  explicit SyncCache(std::unique_ptr<sqlite::Database> database) : database_(std::move(database)) {}
+  using Body = absl::FunctionRef<absl::Status(sqlite::Connection&)>;
 
-  const std::unique_ptr<sqlite::Database> database_;
+  SyncCache(std::string path, std::unique_ptr<sqlite::Database> database)
+      : path_(std::move(path)), database_(std::move(database)) {}
+  absl::Status Read(Body body);
+  absl::Status Write(Body body);
+  std::shared_ptr<sqlite::Database> database() const;
+  // `status` is of a call on `database`.
+  absl::Status Judge(const std::shared_ptr<sqlite::Database>& database, absl::Status status);
+
+  const std::string path_;
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<sqlite::Database> database_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace contree

@@ -175,5 +175,46 @@ TEST_F(SyncCacheTest, TheFileIsPrivateAndADamagedOneIsSetAside) {
   EXPECT_EQ(stat(temp_.File("sync-cache.db.corrupt-1").c_str(), &file), 0);
 }
 
+TEST_F(SyncCacheTest, DamageThatShowsLaterIsSetAsideToo) {
+  std::vector<std::string> paths;
+  for (int i = 0; i < 2000; ++i) paths.push_back(absl::StrCat("directory ", i));
+  Store(Source(), paths);
+  cache_.reset();
+  {
+    // All pages but the first, which says what the file is.
+    std::fstream file(temp_.File("sync-cache.db"), std::ios::in | std::ios::out | std::ios::ate);
+    const auto size = static_cast<size_t>(file.tellp());
+    ASSERT_GT(size, 100'000U);
+    file.seekp(4096);
+    file << std::string(size - 4096, '\xff');
+  }
+  Open(kNow);
+  // Wherever it was found out, nothing is left of it and everything works.
+  const TreeSource source = Source();
+  EXPECT_THAT(Paths(source), IsEmpty());
+  Store(source, {"a"});
+  EXPECT_THAT(Paths(source), ElementsAre("a"));
+  struct stat file = {};
+  EXPECT_EQ(stat(temp_.File("sync-cache.db.corrupt-1").c_str(), &file), 0);
+}
+
+TEST_F(SyncCacheTest, ACallThatFindsDamageSaysToSyncAgain) {
+  Store(Source(), {"a"});
+  std::vector<std::string> paths;
+  for (int i = 0; i < 2000; ++i) paths.push_back(absl::StrCat("directory ", i));
+  const TreeSource source = Source();
+  Store(source, paths);
+  Open(kNow);  // nothing in memory, nothing in the write-ahead log
+  {
+    std::fstream file(temp_.File("sync-cache.db"), std::ios::in | std::ios::out | std::ios::ate);
+    const auto size = static_cast<size_t>(file.tellp());
+    file.seekp(4096);
+    file << std::string(size - 4096, '\xff');
+  }
+  EXPECT_THAT(cache_->ListDirectories(source),
+              StatusIs(absl::StatusCode::kUnavailable, testing::HasSubstr("sync again")));
+  EXPECT_THAT(Paths(Source()), IsEmpty());
+}
+
 }  // namespace
 }  // namespace contree
