@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -14,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "common/status/status_context.h"
 #include "common/status/status_macros.h"
+#include "common/text/utf8.h"
 #include "standalone/mcp_stdio_client.h"
 
 namespace contree::standalone {
@@ -24,6 +26,9 @@ using nlohmann::json;
 constexpr absl::Duration kCallTimeout = absl::Seconds(60);
 constexpr char kBase[] = "tag:busybox:latest";
 constexpr char kTag[] = "demo/greeter/busybox:latest";
+
+// Back to the line's beginning, and empty it.
+constexpr char kLineAnew[] = "\r\033[K";
 
 std::string Shortened(const std::string& uuid) { return uuid.substr(0, 8); }
 
@@ -48,7 +53,11 @@ class Demo {
  public:
   // `is_watched`: `out` is a terminal, where a step can be seen while it runs.
   Demo(McpStdioClient& client, std::ostream& out, bool is_watched)
-      : client_(client), out_(out), is_watched_(is_watched) {}
+      : client_(client), out_(out), is_watched_(is_watched) {
+    if (is_watched_) {
+      client_.ListenToProgress([this](const std::string& news) { ShowRunning(title_, news); });
+    }
+  }
 
   absl::Status Run() {
     RETURN_IF_ERROR(Step("Look what is there", [this] { return ListImages(); }));
@@ -73,15 +82,27 @@ class Demo {
   absl::Status Step(const std::string& title, const std::function<absl::Status()>& step) {
     lines_.clear();
     ++step_number_;
-    if (is_watched_) out_ << absl::StrFormat("%d. %-64s ...", step_number_, title) << std::flush;
+    if (is_watched_) ShowRunning(title, "...");
+    title_ = title;
     const absl::Time start = absl::Now();
     const absl::Status status = step();
     const double milliseconds = absl::ToDoubleMilliseconds(absl::Now() - start);
-    if (is_watched_) out_ << "\r";
+    if (is_watched_) out_ << kLineAnew;
     out_ << absl::StrFormat("%d. %-64s %7.1f ms\n", step_number_, title, milliseconds);
     for (const std::string& line : lines_) out_ << "      " << line << "\n";
     out_ << std::endl;
     return Annotate(status, absl::StrCat("step ", step_number_, " (", title, ")"));
+  }
+
+  // On the terminal's line, which the next one replaces.
+  void ShowRunning(const std::string& title, const std::string& news) {
+    constexpr size_t kMaxNews = 40;  // bytes; a line that wraps would stay
+    std::string shown(WithoutCutCharacter(absl::string_view(news).substr(0, kMaxNews)));
+    // What a sandbox says cannot steer the terminal.
+    for (char& c : shown) {
+      if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
+    }
+    out_ << kLineAnew << absl::StrFormat("%d. %s  ", step_number_, title) << shown << std::flush;
   }
 
   void Say(std::string line) { lines_.push_back(std::move(line)); }
@@ -233,6 +254,7 @@ class Demo {
   McpStdioClient& client_;
   std::ostream& out_;
   const bool is_watched_;
+  std::string title_;
   int step_number_ = 0;
   std::vector<std::string> lines_;
   Node base_;

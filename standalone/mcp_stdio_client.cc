@@ -137,6 +137,9 @@ absl::StatusOr<json> McpStdioClient::Request(const std::string& method, const js
   while (true) {
     ASSIGN_OR_RETURN(json message, Receive(deadline - absl::Now()));
     if (message.is_object() && message.contains("id") && message["id"] == id) return message;
+    if (on_progress_ != nullptr && message.value("method", "") == "notifications/progress") {
+      on_progress_(message["params"].value("message", ""));
+    }
     notifications_.push_back(std::move(message));
   }
 }
@@ -156,8 +159,9 @@ absl::StatusOr<json> McpStdioClient::Initialize(const std::string& protocol_vers
 
 absl::StatusOr<json> McpStdioClient::CallTool(const std::string& name, const json& arguments,
                                               absl::Duration timeout) {
-  ASSIGN_OR_RETURN(json response,
-                   Request("tools/call", {{"name", name}, {"arguments", arguments}}, timeout));
+  json params = {{"name", name}, {"arguments", arguments}};
+  if (on_progress_ != nullptr) params["_meta"]["progressToken"] = last_id_ + 1;
+  ASSIGN_OR_RETURN(json response, Request("tools/call", params, timeout));
   if (!response.contains("result")) return absl::InvalidArgumentError(response.dump());
   return response["result"];
 }

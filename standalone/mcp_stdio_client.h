@@ -6,9 +6,11 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -45,6 +47,12 @@ class McpStdioClient {
   absl::StatusOr<nlohmann::json> Initialize(const std::string& protocol_version,
                                             absl::Duration timeout);
 
+  // From now on tools/call asks to be told of progress; each message goes to `listener`, in the
+  // thread that waits for the answer.
+  void ListenToProgress(std::function<void(const std::string& message)> listener) {
+    on_progress_ = std::move(listener);
+  }
+
   // tools/call; returns the "result" ({content, structuredContent, isError}). InvalidArgument: a
   // JSON-RPC error, as text.
   absl::StatusOr<nlohmann::json> CallTool(const std::string& name, const nlohmann::json& arguments,
@@ -66,6 +74,7 @@ class McpStdioClient {
   std::string buffer_;
   int last_id_ = 0;
   std::vector<nlohmann::json> notifications_;
+  std::function<void(const std::string& message)> on_progress_ = nullptr;
 };
 
 }  // namespace contree::standalone

@@ -148,7 +148,6 @@ test("a run appears within a second, its output grows, and cancelling ends it", 
   assert.doesNotMatch(await output.innerText(), /second/);
   await until("the second line", async () => (await output.innerText()).includes("second"), 10_000);
   await until("what stderr says", async () => (await output.locator(".stderr").allInnerTexts()).join("").includes("problem"));
-  await picture(page, "operation-light");
   await page.getByRole("button", { name: "Cancel" }).click();
   await until("that it is cancelled", async () => (await page.locator(".operation .state").innerText()) === "cancelled");
   assert.equal((await server.call("get_operation", { operation_id })).state, "CANCELLED");
@@ -172,12 +171,10 @@ test("branches appear in the tree, and their files can be read and compared", as
   await row(right.result_image).click();
   assert.equal(await row(base.result_image).evaluate((element) => element.classList.contains("lineage")), true);
   assert.equal(await row(left.result_image).evaluate((element) => element.classList.contains("lineage")), false);
-  await picture(page, "console-light");
   await page.getByRole("button", { name: "Compare", exact: true }).click();
   await until("the comparison", async () => /1 removed/.test(await page.locator(".comparison").innerText()));
   assert.match(await page.locator(".comparison tr.removed").innerText(), /\/site\/data/);
   await until("its end", async () => !/…/.test(await page.locator(".comparison p").first().innerText()));
-  await picture(page, "comparison-light");
 
   await row(base.result_image).click();
   await page.getByRole("link", { name: "Browse files" }).click();
@@ -186,10 +183,19 @@ test("branches appear in the tree, and their files can be read and compared", as
   await until("the text", async () => (await page.locator("pre.content").innerText()).includes("<script>alert(1)</script>"));
   await page.getByRole("button", { name: "data", exact: true }).click();
   await until("the bytes", async () => (await page.locator("pre.content").innerText()).startsWith("00000000  61 00 62"));
-  await picture(page, "files-light");
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download" }).click();
   assert.equal((await download).suggestedFilename(), "data");
+  await closePage(page);
+});
+
+test("a picture in an image is shown", async () => {
+  const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+  const made = await server.call("run", { image: "tag:busybox:latest", command: `mkdir /art; echo ${png} | base64 -d > "/art/dot 1.png"`, disposable: false });
+  const page = await open(`console#/files/${made.result_image}/art`);
+  await page.getByRole("button", { name: "dot 1.png" }).click();
+  const shown = page.locator(".preview img");
+  await until("the picture", () => shown.evaluate((image) => image.naturalWidth === 1));
   await closePage(page);
 });
 
@@ -233,21 +239,29 @@ test("the keyboard alone suffices", async () => {
 
 for (const [name, look] of Object.entries(looks)) {
   test(`the console is accessible and fits, ${name}`, async () => {
+    const made = await server.call("run", { image: "tag:busybox:latest", command: `mkdir /look; echo ${name} > /look/file; echo done; echo bad >&2; exit 1`, disposable: false });
     const page = await open("console", look);
-    await page.getByText("busybox:latest").first().waitFor();
-    await page.locator('[role="treeitem"]').first().click();
+    const looked = async (view) => {
+      await assertAccessible(page);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${view} scrolls sideways`);
+      await picture(page, `${view}-${name}`);
+    };
+    await page.locator(`#image-${made.result_image}`).click();
     await page.getByRole("link", { name: "Browse files" }).waitFor();
-    await assertAccessible(page);
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling");
-    await picture(page, `console-${name}`);
+    await looked("console");
+    await page.getByRole("button", { name: "Compare", exact: true }).click();
+    await page.locator(".comparison tr.added").first().waitFor();
+    await looked("comparison");
+    await page.goto(`${server.url}console#/files/${made.result_image}/look`);
+    await page.getByRole("button", { name: "file", exact: true }).click();
+    await page.locator("pre.content").waitFor();
+    await looked("files");
+    await page.goto(`${server.url}console#/operations/${made.operation_id}`);
+    await page.locator("pre.output .stderr").waitFor();
+    await looked("operation");
     await page.getByRole("link", { name: "Limits" }).click();
-    await page.getByRole("heading", { name: "Limits and use" }).waitFor();
     await until("the platform", async () => /http/.test(await page.locator(".account").innerText()));
-    await assertAccessible(page);
-    await picture(page, `limits-${name}`);
-    await page.locator(".operation-list a").first().click();
-    await page.locator("pre.output").waitFor();
-    await assertAccessible(page);
+    await looked("limits");
     await closePage(page);
   });
 }

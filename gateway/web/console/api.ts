@@ -18,6 +18,7 @@ export interface Operation {
   kind: string;
   state: string;
   command?: string;
+  registry_url?: string;
   error?: string;
   image?: string;
   result_image?: string;

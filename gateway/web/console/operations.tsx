@@ -20,7 +20,11 @@ function stateClass(operation: Operation): string {
   return operation.state === "SUCCESS" && outcome(operation) !== "success" ? "ended-badly" : operation.state.toLowerCase();
 }
 
-const what = (operation: Operation) => operation.command || (operation.kind === "image_import" ? "import of an image" : "a command started elsewhere");
+function what(operation: Operation): string {
+  if (operation.command) return operation.command;
+  if (operation.kind === "image_import") return operation.registry_url ? `import of ${operation.registry_url}` : "import of an image";
+  return "a command started elsewhere";
+}
 
 export function OperationList({ operations, selected, onSelect, now }: { operations: Operation[]; selected: string | null; onSelect: (id: string) => void; now: number }) {
   const running = operations.filter((operation) => !isFinal(operation.state)).length;
