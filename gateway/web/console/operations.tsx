@@ -82,6 +82,16 @@ function recorded(operation: Operation): Piece[] {
   return pieces;
 }
 
+// For whoever waits: how long it has been going on.
+function Elapsed({ since }: { since: string | undefined }) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = window.setInterval(() => setNow(Date.now()), 1000);
+    return () => window.clearInterval(timer);
+  }, []);
+  return <span class="elapsed"> for {ageText(since, now)} </span>;
+}
+
 export function OperationView({ id, onImage }: { id: string; onImage: (uuid: string) => void }) {
   const [operation, setOperation] = useState<Operation | null>(null);
   const [pieces, setPieces] = useState<Piece[]>([]);
@@ -153,6 +163,7 @@ export function OperationView({ id, onImage }: { id: string; onImage: (uuid: str
             <dt>State</dt>
             <dd>
               <span role="status" class={`state ${stateClass(operation)}`}>{outcome(operation)}</span>
+              {!isFinal(operation.state) && <Elapsed since={operation.created_at} />}
               {!isFinal(operation.state) && (
                 <button type="button" class="danger" disabled={cancelling} onClick={cancel}>
                   {cancelling ? "Cancelling…" : "Cancel"}
