@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include "common/files/unique_fd.h"
 
@@ -34,6 +35,8 @@ class HttpConnection final : public httplib::Stream {
   // Says that no more comes and reads what the peer still sends, for a moment: closing a socket
   // with unread bytes would reset it and could lose the answer on its way.
   void CloseGently();
+  // Takes the socket away: afterwards this is as one whose peer closed.
+  UniqueFd Release() { return std::move(socket_); }
 
   const std::string& peer_address() const { return peer_address_; }
 

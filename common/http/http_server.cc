@@ -1,10 +1,13 @@
 #include "common/http/http_server.h"
 
+#include <fcntl.h>
 #include <httplib.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <exception>
 #include <limits>
@@ -45,6 +48,65 @@ struct Serving {
   HttpConnection* connection = nullptr;
   bool close = false;  // after this answer
   bool accepts_gzip = false;
+  bool detached = false;  // the connection is somebody else's now
+};
+
+class DetachedStream final : public HttpDetachedStream {
+ public:
+  DetachedStream(UniqueFd socket, std::unique_ptr<GzipEncoder> encoder)
+      : socket_(std::move(socket)), encoder_(std::move(encoder)) {
+    fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
+  }
+
+  int socket() const override { return socket_.get(); }
+
+  void Write(absl::string_view bytes) override {
+    if (bytes.empty()) return;  // an empty chunk would end the answer
+    AddChunk(encoder_ == nullptr ? std::string(bytes) : encoder_->Encode(bytes));
+    Flush();
+  }
+
+  void Finish() override {
+    if (encoder_ != nullptr) AddChunk(encoder_->Finish(""));
+    unsent_ += "0\r\n\r\n";
+    Flush();
+  }
+
+  void Flush() override {
+    size_t sent = 0;
+    while (sent < unsent_.size() && !broken_) {
+      const ssize_t n =
+          send(socket_.get(), unsent_.data() + sent, unsent_.size() - sent, MSG_NOSIGNAL);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+      if (n < 0) {
+        broken_ = true;
+      } else {
+        sent += static_cast<size_t>(n);
+      }
+    }
+    unsent_.erase(0, broken_ ? unsent_.size() : sent);
+  }
+
+  size_t unsent() const override { return unsent_.size(); }
+
+  bool IsBroken() override {
+    pollfd entry = {.fd = socket_.get(), .events = POLLRDHUP, .revents = 0};
+    broken_ = broken_ ||
+              (poll(&entry, 1, 0) > 0 && (entry.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+    return broken_;
+  }
+
+ private:
+  void AddChunk(const std::string& bytes) {
+    if (broken_ || bytes.empty()) return;
+    absl::StrAppend(&unsent_, absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
+  }
+
+  const UniqueFd socket_;
+  const std::unique_ptr<GzipEncoder> encoder_;
+  std::string unsent_;
+  bool broken_ = false;
 };
 
 class ExchangeStream final : public HttpResponseStream {
@@ -205,6 +267,25 @@ class HttplibExchange final : public HttpExchange {
         });
   }
 
+  void RespondDetached(
+      int status, const std::string& content_type,
+      absl::AnyInvocable<void(std::unique_ptr<HttpDetachedStream>)> take) override {
+    response_.status = status;
+    answered_ = true;
+    if (gzip_) response_.set_header("Content-Encoding", "gzip");
+    response_.set_header("Connection", "close");
+    auto shared = std::make_shared<absl::AnyInvocable<void(std::unique_ptr<HttpDetachedStream>)>>(
+        std::move(take));
+    response_.set_chunked_content_provider(
+        content_type,
+        [shared, &serving = serving_, gzip = gzip_](size_t /*offset*/, httplib::DataSink&) {
+          serving.detached = serving.close = true;
+          (*shared)(std::make_unique<DetachedStream>(
+              serving.connection->Release(), gzip ? std::make_unique<GzipEncoder>() : nullptr));
+          return false;  // the library's part ends here
+        });
+  }
+
   // After the handler: an answer there is, and the connection stays in step with the client.
   void Finish() {
     if (!answered_) {
@@ -282,7 +363,7 @@ class Parser final : public httplib::Server {
       serving.close = true;  // unless the head can be read: what follows a broken one is no request
       connection.LimitHead(kMaxHeadBytes);
       if (!ProcessOne(connection, serving) || serving.close) {
-        connection.CloseGently();
+        if (!serving.detached) connection.CloseGently();
         break;
       }
     }

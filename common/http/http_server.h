@@ -37,6 +37,25 @@ class HttpResponseStream {
   ~HttpResponseStream() = default;
 };
 
+// The open end of a streamed answer that needs no thread: its owner, who waits for many of them at
+// once, watches the socket. Destroying it closes the connection; unless the answer was finished and
+// sent, the client sees it broken off. Used by one thread at a time.
+class HttpDetachedStream {
+ public:
+  virtual ~HttpDetachedStream() = default;
+
+  virtual int socket() const = 0;
+  // Adds a chunk (flushed, where the answer is compressed) and sends what goes without waiting.
+  virtual void Write(absl::string_view bytes) = 0;
+  // Adds the end of the answer: nothing may follow.
+  virtual void Finish() = 0;
+  // Sends more of what was added; call it when the socket takes bytes again.
+  virtual void Flush() = 0;
+  virtual size_t unsent() const = 0;
+  // The client went away: nothing that is added reaches anybody.
+  virtual bool IsBroken() = 0;
+};
+
 // One request and its answer; lives as long as the handler's call. Used by the handler's thread
 // only.
 class HttpExchange {
@@ -57,13 +76,19 @@ class HttpExchange {
   virtual absl::Status ReadBody(size_t max_bytes,
                                 absl::FunctionRef<absl::Status(absl::string_view)> sink) = 0;
 
-  // The answer: one of these three, once. Headers come before. No answer at all becomes a 500.
+  // The answer: one of these, once. Headers come before. No answer at all becomes a 500.
   virtual void SetHeader(const std::string& name, const std::string& value) = 0;
   virtual void Respond(int status) = 0;
   virtual void Respond(int status, const std::string& content_type, std::string body) = 0;
   // `produce` runs after the handler returned, on the same thread, once; it must own what it uses.
   virtual void RespondStream(int status, const std::string& content_type,
                              absl::AnyInvocable<void(HttpResponseStream&)> produce) = 0;
+  // `take` gets the stream once the head is sent, on the same thread, which is then free for other
+  // connections; not called where there is no body (HEAD) or the client is gone. The connection
+  // ends with the answer. HttpServer::Stop does not know of it any more.
+  virtual void RespondDetached(
+      int status, const std::string& content_type,
+      absl::AnyInvocable<void(std::unique_ptr<HttpDetachedStream>)> take) = 0;
 
  protected:
   ~HttpExchange() = default;

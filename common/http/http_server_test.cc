@@ -228,6 +228,94 @@ TEST(HttpServerTest, CompressesForClientsThatAcceptIt) {
   EXPECT_THAT(plain.ReadAll(), AllOf(Not(HasSubstr("Content-Encoding")), EndsWith("aaaa")));
 }
 
+TEST(HttpServerTest, DetachedAnswerNeedsNoThread) {
+  absl::Mutex mutex;
+  std::vector<std::unique_ptr<HttpDetachedStream>> streams;
+  const auto server = StartServer(
+      [&](HttpExchange& exchange) {
+        exchange.RespondDetached(200, "text/plain",
+                                 [&](std::unique_ptr<HttpDetachedStream> stream) {
+                                   const absl::MutexLock lock(&mutex);
+                                   streams.push_back(std::move(stream));
+                                 });
+      },
+      {.max_connections = 2});
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server->port()));
+    clients.back()->Send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_THAT(clients.back()->ReadUntil("\r\n\r\n"),
+                AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Connection: close"),
+                      HasSubstr("Transfer-Encoding: chunked")));
+  }
+  const absl::MutexLock lock(&mutex);
+  const auto all = [&]() { return streams.size() == 20; };
+  mutex.Await(absl::Condition(&all));
+  for (auto& stream : streams) {
+    EXPECT_FALSE(stream->IsBroken());
+    stream->Write("first");
+    stream->Write(std::string(17, 'x'));
+    stream->Finish();
+    EXPECT_EQ(stream->unsent(), 0);
+  }
+  streams.clear();
+  for (auto& client : clients) {
+    EXPECT_EQ(client->ReadAll(), "5\r\nfirst\r\n11\r\nxxxxxxxxxxxxxxxxx\r\n0\r\n\r\n");
+  }
+}
+
+TEST(HttpServerTest, DetachedAnswerKeepsWhatTheClientDoesNotTakeAndSeesItGo) {
+  absl::Notification taken;
+  std::unique_ptr<HttpDetachedStream> stream;
+  const auto server = StartServer([&](HttpExchange& exchange) {
+    exchange.RespondDetached(200, "text/plain", [&](std::unique_ptr<HttpDetachedStream> its) {
+      stream = std::move(its);
+      taken.Notify();
+    });
+  });
+  RawClient client(server->port());
+  client.Send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  taken.WaitForNotification();
+  const std::string much(32 << 20, 'x');
+  stream->Write(much);
+  EXPECT_GT(stream->unsent(), 0);
+  std::string got = client.ReadUntil("x");
+  while (stream->unsent() > 0) {
+    got += client.ReadSome();
+    stream->Flush();
+  }
+  stream->Finish();
+  client.Close();
+  while (!stream->IsBroken()) {
+  }
+  stream->Write("nobody");
+  EXPECT_EQ(stream->unsent(), 0);
+}
+
+TEST(HttpServerTest, DetachedAnswerIsCompressedPieceByPiece) {
+  absl::Notification taken;
+  std::unique_ptr<HttpDetachedStream> stream;
+  const auto server = StartServer(
+      [&](HttpExchange& exchange) {
+        exchange.RespondDetached(200, "text/plain", [&](std::unique_ptr<HttpDetachedStream> its) {
+          stream = std::move(its);
+          taken.Notify();
+        });
+      },
+      {.compress = true});
+  RawClient client(server->port());
+  client.Send("GET /a HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
+  EXPECT_THAT(client.ReadUntil("\r\n\r\n"), HasSubstr("Content-Encoding: gzip"));
+  taken.WaitForNotification();
+  stream->Write(std::string(10'000, 'a'));
+  // All of it is there to be read before there is more: it was flushed.
+  const std::string size = client.ReadUntil("\r\n");
+  EXPECT_LT(std::stoi(size, nullptr, 16), 1'000);
+  stream->Finish();
+  stream.reset();
+  EXPECT_THAT(client.ReadAll(), EndsWith("0\r\n\r\n"));
+}
+
 TEST(HttpServerTest, ConnectionsBeyondTheBoundAreAnswered503) {
   const auto server = StartServer(Echo, {.max_connections = 2});
   RawClient first(server->port());

@@ -42,6 +42,13 @@ class RawClient {
     while (!absl::EndsWith(text, end) && recv(fd_.get(), &c, 1, 0) == 1) text.push_back(c);
     return text;
   }
+  // What is there, at least a byte; "": the server closed the connection.
+  std::string ReadSome() {
+    std::string text(64 * 1024, '\0');
+    const ssize_t n = recv(fd_.get(), text.data(), text.size(), 0);
+    text.resize(n > 0 ? static_cast<size_t>(n) : 0);
+    return text;
+  }
   std::string ReadAll() {
     std::string text;
     char buffer[4096];
