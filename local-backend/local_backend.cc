@@ -1,6 +1,7 @@
 #include "local-backend/local_backend.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -26,11 +28,14 @@
 #include "common/telemetry/logging.h"
 #include "common/uuid/uuid.h"
 #include "local-backend/api/api_handler.h"
+#include "local-backend/api/event_streamer.h"
+#include "local-backend/api/project_keys.h"
 #include "local-backend/control_socket.h"
 #include "local-backend/files/file_store.h"
 #include "local-backend/images/image_store.h"
 #include "local-backend/importer/image_importer.h"
 #include "local-backend/operations/operations.h"
+#include "local-backend/outside_file.h"
 #include "local-backend/sandbox/isolation_probe.h"
 #include "local-backend/sandbox/user_namespace.h"
 
@@ -39,6 +44,7 @@ namespace {
 
 constexpr char kBusybox[] = "/bin/busybox";
 constexpr size_t kMaxTokenFile = 64 * 1024;
+constexpr size_t kMaxKeysFile = 4 * 1024 * 1024;
 // Each waits for a registry most of its time.
 constexpr int kMaxConcurrentImports = 8;
 // What running commands get at the end to finish by themselves.
@@ -79,12 +85,72 @@ absl::StatusOr<std::string> Token(const LocalBackendOptions& options) {
   return std::string();
 }
 
-absl::Status RequireToken(const std::string& token, const std::string& host) {
+absl::Status CheckBasePath(const std::string& path) {
+  if (path.empty() || (path.front() == '/' && path.back() != '/' &&
+                       path.find_first_of("?#% ") == std::string::npos)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--base-path \"", path, "\" must begin with / and not end with one, such as /sandboxes"));
+}
+
+absl::Status CheckWhoMayCall(const LocalBackendOptions& options, const std::string& token,
+                             const std::string& host) {
+  if (options.auth == "keys") {
+    if (options.auth_keys.empty()) {
+      return absl::InvalidArgumentError("--auth=keys needs a file of keys: give --auth-keys FILE");
+    }
+    if (!token.empty()) {
+      return absl::InvalidArgumentError(
+          "--auth=keys has its tokens in --auth-keys: --token-file and --on-demand do not go with "
+          "it");
+    }
+    return absl::OkStatus();
+  }
   if (!token.empty() || IsLoopback(host)) return absl::OkStatus();
   return absl::PermissionDeniedError(
-      absl::StrCat("without --token-file anybody who reaches ", host,
-                   " could run commands: give a token file, or listen on 127.0.0.1"));
+      absl::StrCat("without --auth=keys or --token-file anybody who reaches ", host,
+                   " could run commands: give one, or listen on 127.0.0.1"));
 }
+
+// The keys of --auth=keys, as the file has them now.
+class KeysFile {
+ public:
+  explicit KeysFile(OutsideFile file) : file_(std::move(file)) {}
+  ~KeysFile() {
+    if (!thread_.joinable()) return;
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(stop_.get(), &one, sizeof one);
+    thread_.join();
+  }
+  KeysFile(const KeysFile&) = delete;
+  KeysFile& operator=(const KeysFile&) = delete;
+
+  const ProjectKeys& keys() const { return keys_; }
+  absl::Status LoadFirst() { return keys_.Load(file_.first_content()); }
+  // From now on changes count.
+  void Follow() {
+    stop_.Reset(eventfd(0, EFD_CLOEXEC));
+    thread_ = std::thread([this] {
+      while (true) {
+        const absl::StatusOr<std::string> content = file_.Next(stop_.get());
+        if (!content.ok()) return;
+        if (const absl::Status loaded = keys_.Load(*content); loaded.ok()) {
+          LogInfo("the keys have changed");
+        } else {
+          LogError("the keys have changed, and are wrong: those of before still count",
+                   {{"error", std::string(loaded.message())}});
+        }
+      }
+    });
+  }
+
+ private:
+  OutsideFile file_;
+  ProjectKeys keys_;
+  UniqueFd stop_;
+  std::thread thread_;
+};
 
 bool Compresses(const LocalBackendOptions& options, const ListenAddress& address) {
   return options.compress == "always" || (options.compress == "auto" && !IsLoopback(address.host));
@@ -116,7 +182,14 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const std::string token, Token(options));
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(options.listen));
   RaiseOpenFileLimit();
-  RETURN_IF_ERROR(RequireToken(token, address.host));
+  RETURN_IF_ERROR(CheckBasePath(options.base_path));
+  RETURN_IF_ERROR(CheckWhoMayCall(options, token, address.host));
+  std::optional<KeysFile> keys;
+  if (options.auth == "keys") {
+    ASSIGN_OR_RETURN(OutsideFile file, OutsideFile::Open(options.auth_keys, kMaxKeysFile));
+    keys.emplace(std::move(file));
+    RETURN_IF_ERROR(keys->LoadFirst());
+  }
   ASSIGN_OR_RETURN(const std::string state_directory, MakePrivateDirectory(options.state_dir));
   ASSIGN_OR_RETURN(const std::string outside,
                    MakePrivateDirectory(absl::StrCat(state_directory, "/local-backend")));
@@ -141,6 +214,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const std::unique_ptr<FileStore> files, FileStore::Open(directory));
   ASSIGN_OR_RETURN(const std::unique_ptr<OperationStore> store, OperationStore::Open(directory));
 
+  if (keys.has_value()) keys->Follow();
   std::unique_ptr<ControlSocket> control;  // before `operations`, which calls it until it is gone
   const int max_concurrent =
       options.max_concurrent > 0 ? options.max_concurrent : DefaultConcurrency();
@@ -152,6 +226,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                                if (control != nullptr) control->OnIdle();
                              }},
                         *images, *launcher, *store);
+  ASSIGN_OR_RETURN(const std::unique_ptr<EventStreamer> streamer, EventStreamer::Create({}));
   ASSIGN_OR_RETURN(
       const std::unique_ptr<HttpServer> http,
       HttpServer::Start(
@@ -160,6 +235,9 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                           .files = *files,
                           .importer = importer,
                           .operations = operations,
+                          .streamer = *streamer,
+                          .base_path = options.base_path,
+                          .keys = keys.has_value() ? &keys->keys() : nullptr,
                           .token = token,
                           .token_uuid = NewUuidV4(),
                           .max_concurrent = max_concurrent,
@@ -187,6 +265,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   if (control != nullptr) control->Stop();
   operations.Stop(kDrainGrace);  // its watchers still get the end of what runs
   http->Stop();
+  streamer->Stop();
   if (grpc != nullptr) grpc->Drain(absl::Seconds(1));
   return absl::OkStatus();
 }

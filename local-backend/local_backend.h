@@ -16,10 +16,15 @@ struct LocalBackendOptions {
   // Everything is kept in state_dir + "/local-backend".
   std::string state_dir;
   std::string listen = "127.0.0.1:0";  // of the HTTP API; port 0: a free one
+  std::string base_path;               // of the HTTP API, before /v1; "" or "/sandboxes"
   std::string grpc_listen;             // of gRPC health and reflection; empty: not served
   // Whether answers are compressed for clients that accept gzip: "always", "never", or "auto": not
   // where only this machine can ask, to which bytes cost less than compressing them.
   std::string compress = "auto";
+  // "none": one project, for whoever reaches us, or has the token of token_file. "keys": the Bearer
+  // tokens of auth_keys, a file as in api/project_keys.h, each for its projects.
+  std::string auth = "none";
+  std::string auth_keys;
   std::string token_file;  // its first line is the Bearer token that requests must carry; empty:
                            // any will do
   int max_concurrent =

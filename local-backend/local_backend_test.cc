@@ -115,6 +115,40 @@ TEST(LocalBackendTest, TokenFileIsRequiredOfRequests) {
   EXPECT_EQ(backend.Request("GET", "/v1/whoami", nullptr, "s3cret2").status, 401);
 }
 
+TEST(LocalBackendTest, ServesBelowABasePath) {
+  const TempDirectory directory;
+  BackendProcess backend(directory.File("state"), {"--base-path", "/sandboxes"});
+  EXPECT_EQ(backend.Request("GET", "/sandboxes/v1/whoami").status, 200);
+  const Answer without = backend.Request("GET", "/v1/whoami");
+  EXPECT_EQ(without.status, 404);
+  EXPECT_THAT(without.body, HasSubstr("begins with /sandboxes/v1/"));
+  const Answer run =
+      backend.Request("POST", "/sandboxes/v1/instances",
+                      {{"command", "true"}, {"image", "tag:busybox:latest"}, {"disposable", true}});
+  EXPECT_EQ(run.location, "/sandboxes/v1/operations/" + run.json()["uuid"].get<std::string>());
+  EXPECT_EQ(backend.Request("GET", run.location + "/events?follow=1").status, 200);
+  EXPECT_EQ(backend.Request("GET", run.location).json()["status"], "SUCCESS");
+}
+
+TEST(LocalBackendTest, RefusesABasePathThatIsNone) {
+  const TempDirectory directory;
+  BackendProcess backend(directory.File("state"), {"--base-path", "sandboxes/"});
+  EXPECT_THAT(backend.readiness(), HasSubstr("--base-path"));
+  EXPECT_EQ(backend.Wait(), 1);
+}
+
+TEST(LocalBackendTest, CompressesOnlyWhereItIsWorthIt) {
+  for (const auto& [flag, encoding] : {std::pair{"auto", ""}, std::pair{"always", "gzip"}}) {
+    const TempDirectory directory;
+    BackendProcess backend(directory.File("state"), {"--compress", flag});
+    // Of the length that is compressed at all.
+    const Answer answer = backend.Request("GET", "/v1/" + std::string(2'000, 'x'), nullptr, "any",
+                                          {{"Accept-Encoding", "gzip"}});
+    const auto found = answer.headers.find("Content-Encoding");
+    EXPECT_EQ(found == answer.headers.end() ? "" : found->second, encoding) << flag;
+  }
+}
+
 TEST(LocalBackendTest, StateIsPrivate) {
   const TempDirectory directory;
   BackendProcess backend(directory.File("state"), {});

@@ -22,9 +22,19 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--listen", options.listen, "HOST:PORT of the HTTP API; port 0 takes a free one")
       ->capture_default_str();
+  app.add_option("--base-path", options.base_path,
+                 "path before /v1, as behind the vendor's gateway: /sandboxes; empty: none");
   app.add_option("--grpc-listen", options.grpc_listen,
                  "HOST:PORT of gRPC health and reflection; empty: none")
       ->capture_default_str();
+  app.add_option("--auth", options.auth,
+                 "who may call: none (on loopback only, or who has the token of --token-file), or "
+                 "keys (--auth-keys)")
+      ->check(CLI::IsMember({"none", "keys"}))
+      ->capture_default_str();
+  app.add_option(
+      "--auth-keys", options.auth_keys,
+      "file of lines SHA256-OF-A-TOKEN PROJECT [PROJECT...], read again when it changes");
   app.add_option("--token-file", options.token_file,
                  "file whose first line is the Bearer token that requests must carry");
   app.add_option("--max-concurrent", options.max_concurrent,

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "local-backend/api/answers.h"
 #include "local-backend/api/routes.h"
 
@@ -75,22 +76,38 @@ bool SameSecret(absl::string_view a, absl::string_view b) {
   return difference == 0;
 }
 
-bool IsAuthorized(const HttpExchange& exchange, const std::string& token) {
+// Who calls. Unauthenticated, PermissionDenied: nobody who may.
+absl::StatusOr<ProjectKeys::Access> Authenticate(const HttpExchange& exchange,
+                                                 const ApiServices& services) {
   constexpr absl::string_view kBearer = "Bearer ";
   const std::string header = exchange.Header("Authorization").value_or("");
-  if (!absl::StartsWithIgnoreCase(header, kBearer) || header.size() == kBearer.size()) return false;
-  return token.empty() || SameSecret(absl::string_view(header).substr(kBearer.size()), token);
+  const absl::Status refused =
+      absl::UnauthenticatedError("a valid Authorization: Bearer token is required");
+  if (!absl::StartsWithIgnoreCase(header, kBearer) || header.size() == kBearer.size()) {
+    return refused;
+  }
+  const absl::string_view token = absl::string_view(header).substr(kBearer.size());
+  if (services.keys != nullptr) {
+    return services.keys->Find(token, exchange.Header("Project").value_or(""));
+  }
+  if (!services.token.empty() && !SameSecret(token, services.token)) return refused;
+  return ProjectKeys::Access{services.token_uuid, ""};  // whatever Project says: there is one
 }
 
 void Dispatch(HttpExchange& exchange, ApiServices& services) {
   absl::string_view path = exchange.path();
-  if (!absl::StartsWith(path, "/v1/")) {
+  if (!absl::ConsumePrefix(&path, services.base_path) || !absl::StartsWith(path, "/v1/")) {
     return AnswerError(exchange, 404,
-                       absl::StrCat("there is no ", path, " here: the API begins with /v1/"));
+                       absl::StrCat("there is no ", exchange.path(), " here: the API begins with ",
+                                    services.base_path, "/v1/"));
   }
-  if (!IsAuthorized(exchange, services.token)) {
+  const absl::StatusOr<ProjectKeys::Access> caller = Authenticate(exchange, services);
+  if (absl::IsPermissionDenied(caller.status())) {
+    return AnswerError(exchange, 403, caller.status().message());
+  }
+  if (!caller.ok()) {
     exchange.SetHeader("WWW-Authenticate", "Bearer");
-    return AnswerError(exchange, 401, "a valid Authorization: Bearer token is required");
+    return AnswerError(exchange, 401, caller.status().message());
   }
   path.remove_prefix(3);
   const bool trailing_slash = absl::EndsWith(path, "/");
@@ -98,7 +115,8 @@ void Dispatch(HttpExchange& exchange, ApiServices& services) {
   const std::string method = exchange.method() == "HEAD" ? "GET" : exchange.method();
   ApiCall call = {.exchange = exchange,
                   .services = services,
-                  .project = "",
+                  .project = caller->project,
+                  .token_uuid = caller->token_uuid,
                   .id = "",
                   .sub_id = "",
                   .trailing_slash = trailing_slash};
@@ -129,7 +147,7 @@ void GetWhoami(ApiCall& call) {
   }
   const Operations& operations = call.services.operations;
   AnswerJson(call.exchange, 200,
-             {{"token_uuid", call.services.token_uuid},
+             {{"token_uuid", call.token_uuid},
               {"token_expiration", nullptr},
               {"permissions", permissions},
               {"operations_stat",

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "common/http/http_server.h"
+#include "local-backend/api/event_streamer.h"
+#include "local-backend/api/project_keys.h"
 #include "local-backend/files/file_store.h"
 #include "local-backend/images/image_store.h"
 #include "local-backend/importer/image_importer.h"
@@ -18,9 +20,14 @@ struct ApiServices {
   FileStore& files;
   ImageImporter& importer;
   Operations& operations;
-  std::string token;       // that requests must carry; empty: any Bearer token will do
-  std::string token_uuid;  // names the token to its owner
-  int max_concurrent = 1;  // instances
+  EventStreamer& streamer;
+  std::string base_path = "";  // before /v1: "" or "/sandboxes"
+  // Who may call, and for which project. Without keys there is one project, "", which needs the
+  // token; where that is empty too, any Bearer token will do.
+  const ProjectKeys* keys = nullptr;
+  std::string token = "";
+  std::string token_uuid = "";  // names the token to its owner
+  int max_concurrent = 1;       // instances
   int max_concurrent_imports = 1;
 };
 

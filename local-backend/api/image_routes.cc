@@ -13,8 +13,10 @@ namespace {
 
 constexpr size_t kMaxTagBody = 64 * 1024;
 
-absl::StatusOr<ImageFilter> Filter(const HttpExchange& exchange) {
+absl::StatusOr<ImageFilter> Filter(const ApiCall& call) {
+  const HttpExchange& exchange = call.exchange;
   ImageFilter filter;
+  filter.project = call.project;
   ASSIGN_OR_RETURN(const Page page, PageParameters(exchange));
   filter.limit = page.limit;
   filter.offset = page.offset;
@@ -43,7 +45,7 @@ absl::StatusOr<std::string> TagOfBody(HttpExchange& exchange) {
 }  // namespace
 
 void ListImages(ApiCall& call) {
-  const absl::StatusOr<ImageFilter> filter = Filter(call.exchange);
+  const absl::StatusOr<ImageFilter> filter = Filter(call);
   if (!filter.ok()) return AnswerError(call.exchange, filter.status());
   const absl::StatusOr<std::vector<Image>> images = call.services.images.List(*filter);
   if (!images.ok()) return AnswerError(call.exchange, images.status());
@@ -55,14 +57,14 @@ void ListImages(ApiCall& call) {
 void PatchImageTag(ApiCall& call) {
   const absl::StatusOr<std::string> tag = TagOfBody(call.exchange);
   if (!tag.ok()) return AnswerError(call.exchange, tag.status());
-  const absl::StatusOr<Image> image = call.services.images.SetTag(call.id, *tag);
+  const absl::StatusOr<Image> image = call.services.images.SetTag(call.id, *tag, call.project);
   if (!image.ok()) return AnswerError(call.exchange, image.status());
   AnswerJson(call.exchange, 200, ToJson(*image));
 }
 
 void DeleteImageTag(ApiCall& call) {
-  const absl::Status removed =
-      call.services.images.RemoveTag(call.id, call.exchange.Query("tag").value_or(""));
+  const absl::Status removed = call.services.images.RemoveTag(
+      call.id, call.exchange.Query("tag").value_or(""), call.project);
   if (!removed.ok()) return AnswerError(call.exchange, removed);
   call.exchange.Respond(204);
 }

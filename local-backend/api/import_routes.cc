@@ -125,6 +125,7 @@ void PostImageImport(ApiCall& call) {
                  EventLog& log, const CancelEvent& cancel,
                  Operation& ended) mutable -> absl::Status {
         request.operation_uuid = ended.uuid;
+        request.project = ended.project;
         const auto report = [&log](const std::string& line) {
           log.Append(1, "stdout", {{"value", absl::StrCat(line, "\n")}, {"encoding", "ascii"}});
         };
@@ -137,7 +138,8 @@ void PostImageImport(ApiCall& call) {
     return AnswerLater(call.exchange, 429, operation.status().message());
   }
   if (!operation.ok()) return AnswerError(call.exchange, operation.status());
-  call.exchange.SetHeader("Location", absl::StrCat("/v1/operations/", operation->uuid));
+  call.exchange.SetHeader(
+      "Location", absl::StrCat(call.services.base_path, "/v1/operations/", operation->uuid));
   AnswerJson(call.exchange, 201, {{"uuid", operation->uuid}});
 }
 

@@ -86,7 +86,8 @@ std::string ToLine(const FileEntry& entry, const Names& users, const Names& grou
 void InspectTag(ApiCall& call) {
   const std::string tag = call.exchange.Query("tag").value_or("");
   if (tag.empty()) return AnswerError(call.exchange, 400, "tag is required");
-  const absl::StatusOr<Image> image = call.services.images.Resolve(absl::StrCat("tag:", tag));
+  const absl::StatusOr<Image> image =
+      call.services.images.Resolve(absl::StrCat("tag:", tag), call.project);
   if (!image.ok()) return AnswerError(call.exchange, image.status());
   // Old clients ask without the slash and do not follow.
   if (!call.trailing_slash) return AnswerJson(call.exchange, 200, ToJson(*image));
@@ -95,7 +96,7 @@ void InspectTag(ApiCall& call) {
 }
 
 void InspectImage(ApiCall& call) {
-  const absl::StatusOr<Image> image = call.services.images.Get(call.id);
+  const absl::StatusOr<Image> image = call.services.images.Get(call.id, call.project);
   if (!image.ok()) return AnswerError(call.exchange, image.status());
   AnswerJson(call.exchange, 200, ToJson(*image));
 }

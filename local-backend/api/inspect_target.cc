@@ -7,7 +7,7 @@
 namespace contree {
 
 absl::StatusOr<InspectTarget> OpenInspectTarget(ApiCall& call) {
-  ASSIGN_OR_RETURN(const Image image, call.services.images.Get(call.id));
+  ASSIGN_OR_RETURN(const Image image, call.services.images.Get(call.id, call.project));
   ASSIGN_OR_RETURN(ImageReader reader, ImageReader::Open(call.services.images.LayerPaths(image),
                                                          call.services.images.empty_directory()));
   std::string path = call.exchange.Query("path").value_or("/");

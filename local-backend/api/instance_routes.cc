@@ -162,7 +162,7 @@ absl::StatusOr<InstanceRequest> Parse(const std::string& body, const ApiCall& ca
   }
   const std::string image = fields.String("image", "");
   RETURN_IF_ERROR(fields.status());
-  ASSIGN_OR_RETURN(request.image, call.services.images.Resolve(image));
+  ASSIGN_OR_RETURN(request.image, call.services.images.Resolve(image, call.project));
   json files;
   ASSIGN_OR_RETURN(request.files, Files(fields, call.project, call.services.files, files));
   RETURN_IF_ERROR(fields.status());
@@ -185,7 +185,8 @@ void PostInstance(ApiCall& call) {
   }
   if (!operation.ok()) return AnswerError(call.exchange, operation.status());
   answer["uuid"] = operation->uuid;
-  call.exchange.SetHeader("Location", absl::StrCat("/v1/operations/", operation->uuid));
+  call.exchange.SetHeader(
+      "Location", absl::StrCat(call.services.base_path, "/v1/operations/", operation->uuid));
   AnswerJson(call.exchange, 201, answer);
 }
 

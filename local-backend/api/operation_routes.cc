@@ -2,22 +2,19 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/status/status_macros.h"
 #include "local-backend/api/answers.h"
+#include "local-backend/api/event_streamer.h"
 #include "local-backend/api/parameters.h"
 #include "local-backend/api/routes.h"
 #include "local-backend/operations/process_report.h"
 
 namespace contree {
 namespace {
-
-// How long a reader of events goes without a look whether its client is still there.
-constexpr absl::Duration kLookInterval = absl::Milliseconds(250);
-constexpr absl::Duration kKeepaliveInterval = absl::Seconds(15);
 
 nlohmann::json OrNull(const std::string& text) {
   return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
@@ -76,15 +73,8 @@ absl::StatusOr<OperationFilter> Filter(const ApiCall& call) {
   return filter;
 }
 
-struct EventsRequest {
-  std::shared_ptr<const EventLog> log;
-  bool follow = false;
-  int64_t next = 0;   // the first id that the client has not seen
-  int64_t spid = -1;  // -1: of all processes
-};
-
-absl::StatusOr<EventsRequest> ParseEventsRequest(ApiCall& call) {
-  EventsRequest request;
+absl::StatusOr<EventSubscription> ParseSubscription(ApiCall& call) {
+  EventSubscription request;
   ASSIGN_OR_RETURN(request.follow, FlagParameter(call.exchange, "follow"));
   const std::optional<std::string> spid = call.exchange.Query("spid");
   if (spid.has_value() && (!absl::SimpleAtoi(*spid, &request.spid) || request.spid < 0)) {
@@ -99,28 +89,6 @@ absl::StatusOr<EventsRequest> ParseEventsRequest(ApiCall& call) {
   request.next = seen + 1;
   ASSIGN_OR_RETURN(request.log, call.services.operations.Events(call.project, call.id));
   return request;
-}
-
-void SendEvents(EventsRequest& request, HttpResponseStream& stream) {
-  absl::Time last_sent = absl::Now();
-  while (true) {
-    const EventLog::Page page =
-        request.log->Read(request.next, request.follow ? kLookInterval : absl::ZeroDuration());
-    std::string frames;
-    for (const Event& event : page.events) {
-      request.next = event.id + 1;
-      if (request.spid >= 0 && event.spid != request.spid) continue;
-      absl::StrAppend(&frames, "id: ", event.id, "\nevent: ", event.type, "\ndata: ", event.json,
-                      "\n\n");
-    }
-    const absl::Time now = absl::Now();
-    if (frames.empty() && now - last_sent >= kKeepaliveInterval) frames = ": keepalive\n\n";
-    if (!frames.empty()) {
-      last_sent = now;
-      if (!stream.Write(frames)) return;
-    }
-    if (page.closed || !request.follow || !stream.IsOpen()) return;
-  }
 }
 
 }  // namespace
@@ -162,13 +130,14 @@ void DeleteOperation(ApiCall& call) {
 }
 
 void GetOperationEvents(ApiCall& call) {
-  absl::StatusOr<EventsRequest> request = ParseEventsRequest(call);
+  absl::StatusOr<EventSubscription> request = ParseSubscription(call);
   if (!request.ok()) return AnswerError(call.exchange, request.status());
   call.exchange.SetHeader("Cache-Control", "no-cache");
-  call.exchange.RespondStream(200, "text/event-stream",
-                              [request = *std::move(request)](HttpResponseStream& stream) mutable {
-                                SendEvents(request, stream);
-                              });
+  call.exchange.RespondDetached(200, "text/event-stream",
+                                [&streamer = call.services.streamer, request = *std::move(request)](
+                                    std::unique_ptr<HttpDetachedStream> stream) mutable {
+                                  streamer.Add(std::move(request), std::move(stream));
+                                });
 }
 
 }  // namespace contree

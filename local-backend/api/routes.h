@@ -15,6 +15,7 @@ struct ApiCall {
   HttpExchange& exchange;
   ApiServices& services;
   std::string project;          // whose data it is about
+  std::string token_uuid;       // names the caller's token
   std::string id;               // the variable segment of the path, where the route has one
   std::string sub_id;           // the second one
   bool trailing_slash = false;  // of the path

@@ -54,20 +54,45 @@ CREATE INDEX images_by_time ON images (created_at);
 ALTER TABLE layers ADD COLUMN source TEXT;
 CREATE UNIQUE INDEX layers_by_source ON layers (source);
 )sql",
+    R"sql(
+-- Whose it is; '*': everybody's, as the image that was there first.
+ALTER TABLE images ADD COLUMN project TEXT NOT NULL DEFAULT '';
+UPDATE images SET project = '*' WHERE operation_uuid = '';
+CREATE TABLE tags (
+  project TEXT NOT NULL,
+  tag TEXT NOT NULL,
+  image_uuid TEXT NOT NULL REFERENCES images (uuid) ON DELETE CASCADE,
+  tagged_at INTEGER NOT NULL,
+  PRIMARY KEY (project, tag)
+) WITHOUT ROWID;
+CREATE INDEX tags_by_image ON tags (image_uuid);
+INSERT INTO tags SELECT project, tag, uuid, created_at FROM images WHERE tag IS NOT NULL;
+UPDATE images SET tag = NULL;          -- not used any more
+)sql",
 };
 
-constexpr char kColumns[] = "uuid, tag, created_at, operation_uuid, layers, environment";
+// Twice the project; what follows sees its tags in `visible`.
+constexpr char kVisibleTags[] =
+    "WITH visible AS (SELECT tag, image_uuid, tagged_at FROM tags WHERE project = ?"
+    " UNION ALL SELECT tag, image_uuid, tagged_at FROM tags AS everybodys WHERE project = '*'"
+    " AND NOT EXISTS (SELECT 1 FROM tags AS own WHERE own.project = ? AND own.tag = "
+    "everybodys.tag)) ";
+constexpr char kColumns[] =
+    "images.uuid, images.created_at, images.operation_uuid, images.layers, images.environment, "
+    "images.project";
 
+// kColumns, and then its tag.
 Image ToImage(const sqlite::Row& row) {
   Image image;
   image.uuid = row.String(0);
-  image.tag = row.IsNull(1) ? "" : row.String(1);
-  image.created_at = absl::FromUnixNanos(row.Int(2));
-  image.operation_uuid = row.String(3);
-  for (absl::string_view id : absl::StrSplit(row.Text(4), ' ', absl::SkipEmpty())) {
+  image.project = row.String(5);
+  image.tag = row.IsNull(6) ? "" : row.String(6);
+  image.created_at = absl::FromUnixNanos(row.Int(1));
+  image.operation_uuid = row.String(2);
+  for (absl::string_view id : absl::StrSplit(row.Text(3), ' ', absl::SkipEmpty())) {
     image.layers.push_back(absl::StrCat("layers/", id));
   }
-  const absl::string_view text = row.Text(5);
+  const absl::string_view text = row.Text(4);
   const auto environment = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
   if (environment.is_object()) {
     for (const auto& [name, value] : environment.items()) {
@@ -81,14 +106,22 @@ absl::Status NoImage(absl::string_view reference) {
   return absl::NotFoundError(absl::StrCat("there is no image ", reference));
 }
 
-// For a LIKE pattern with ESCAPE '\'.
-std::string EscapedForLike(absl::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '%' || c == '_' || c == '\\') escaped.push_back('\\');
-    escaped.push_back(c);
-  }
-  return escaped;
+absl::Status RequireImage(sqlite::Connection& connection, const std::string& uuid,
+                          const std::string& project) {
+  bool is_there = false;
+  RETURN_IF_ERROR(connection.Query("SELECT 1 FROM images WHERE uuid = ? AND project IN (?, '*')",
+                                   {uuid, project}, [&](const sqlite::Row&) { is_there = true; }));
+  return is_there ? absl::OkStatus() : NoImage(uuid);
+}
+
+// Takes it from the image that has it.
+absl::Status PutTag(sqlite::Connection& connection, const std::string& project,
+                    const std::string& tag, const std::string& uuid) {
+  return connection
+      .Execute(
+          "INSERT OR REPLACE INTO tags (project, tag, image_uuid, tagged_at) VALUES (?, ?, ?, ?)",
+          {project, tag, uuid, absl::ToUnixNanos(absl::Now())})
+      .status();
 }
 
 absl::Status MakeDirectory(const std::string& path, mode_t mode) {
@@ -212,7 +245,8 @@ absl::Status ImageStore::Seed(const std::string& busybox) {
                  .created_at = absl::Now(),
                  .operation_uuid = "",
                  .layers = {layer},
-                 .environment = {}});
+                 .environment = {},
+                 .project = kPublic});
 }
 
 absl::StatusOr<std::string> ImageStore::FindLayer(const std::string& source) {
@@ -235,7 +269,7 @@ absl::StatusOr<std::string> ImageStore::PublishLayer(const RunDirectory& run,
 }
 
 absl::Status ImageStore::PublishImage(const Image& image) {
-  absl::StatusOr<Image> existing = Get(image.uuid);
+  absl::StatusOr<Image> existing = Get(image.uuid, image.project);
   if (absl::IsNotFound(existing.status())) {
     // Two imports of one image may end at once.
     const absl::Status inserted = Insert(image);
@@ -243,7 +277,8 @@ absl::Status ImageStore::PublishImage(const Image& image) {
   } else {
     RETURN_IF_ERROR(existing.status());
   }
-  return image.tag.empty() ? absl::OkStatus() : SetTag(image.uuid, image.tag).status();
+  return image.tag.empty() ? absl::OkStatus()
+                           : SetTag(image.uuid, image.tag, image.project).status();
 }
 
 absl::StatusOr<std::string> ImageStore::PublishLayer(const std::string& path,
@@ -283,37 +318,45 @@ absl::Status ImageStore::Insert(const Image& image) {
   std::vector<absl::string_view> ids;
   for (absl::string_view layer : image.layers) ids.push_back(absl::StripPrefix(layer, "layers/"));
   const std::string layers = absl::StrJoin(ids, " ");
-  return database_->Write([&](sqlite::Connection& connection) {
-    return connection
-        .Execute(
-            "INSERT INTO images (uuid, tag, created_at, operation_uuid, layers, environment) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            {image.uuid,
-             image.tag.empty() ? sqlite::Value(nullptr)
-                               : sqlite::Value(absl::string_view(image.tag)),
-             Nanos(image.created_at), image.operation_uuid, layers, text})
-        .status();
+  return database_->Write([&](sqlite::Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(
+        connection
+            .Execute("INSERT INTO images (uuid, created_at, operation_uuid, layers, environment, "
+                     "project) VALUES (?, ?, ?, ?, ?, ?)",
+                     {image.uuid, Nanos(image.created_at), image.operation_uuid, layers, text,
+                      image.project})
+            .status());
+    if (image.tag.empty()) return absl::OkStatus();
+    return PutTag(connection, image.project, image.tag, image.uuid);
   });
 }
 
-absl::StatusOr<Image> ImageStore::Get(const std::string& uuid) {
+absl::StatusOr<Image> ImageStore::Get(const std::string& uuid, const std::string& project) {
   std::optional<Image> image;
   RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
-    return connection.Query(absl::StrCat("SELECT ", kColumns, " FROM images WHERE uuid = ?"),
-                            {uuid}, [&](const sqlite::Row& row) { image = ToImage(row); });
+    return connection.Query(absl::StrCat(kVisibleTags, "SELECT ", kColumns,
+                                         ", (SELECT tag FROM visible WHERE image_uuid = uuid"
+                                         " ORDER BY tagged_at DESC, tag LIMIT 1)"
+                                         " FROM images WHERE uuid = ? AND project IN (?, '*')"),
+                            {project, project, uuid, project},
+                            [&](const sqlite::Row& row) { image = ToImage(row); });
   }));
   if (!image.has_value()) return NoImage(uuid);
   return *std::move(image);
 }
 
-absl::StatusOr<Image> ImageStore::Resolve(const std::string& reference) {
+absl::StatusOr<Image> ImageStore::Resolve(const std::string& reference,
+                                          const std::string& project) {
   if (reference.empty())
     return absl::InvalidArgumentError("an image is required: a UUID or tag:NAME");
-  if (!absl::StartsWith(reference, "tag:")) return Get(reference);
+  if (!absl::StartsWith(reference, "tag:")) return Get(reference, project);
   const std::string tag = reference.substr(4);
   std::optional<Image> image;
   RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
-    return connection.Query(absl::StrCat("SELECT ", kColumns, " FROM images WHERE tag = ?"), {tag},
+    return connection.Query(absl::StrCat(kVisibleTags, "SELECT ", kColumns, ", visible.tag",
+                                         " FROM visible JOIN images ON images.uuid = image_uuid"
+                                         " WHERE visible.tag = ? AND images.project IN (?, '*')"),
+                            {project, project, tag, project},
                             [&](const sqlite::Row& row) { image = ToImage(row); });
   }));
   if (!image.has_value()) return NoImage(reference);
@@ -322,51 +365,50 @@ absl::StatusOr<Image> ImageStore::Resolve(const std::string& reference) {
 
 absl::StatusOr<std::vector<Image>> ImageStore::List(const ImageFilter& filter) {
   std::vector<Image> images;
-  const std::string tag_pattern = absl::StrCat(EscapedForLike(filter.tag_prefix), "%");
-  const std::string uuid_pattern = absl::StrCat(EscapedForLike(filter.uuid_prefix), "%");
   RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
     return connection.Query(
-        absl::StrCat("SELECT ", kColumns,
-                     " FROM images WHERE created_at >= ? AND created_at <= ?"
-                     " AND uuid LIKE ? ESCAPE '\\' AND (? = 0 OR tag IS NOT NULL)"
-                     " AND (? = '' OR tag LIKE ? ESCAPE '\\')"
-                     " ORDER BY tag IS NOT ?, created_at DESC, rowid DESC LIMIT ? OFFSET ?"),
-        {Nanos(filter.since), Nanos(filter.until), uuid_pattern, int64_t{filter.tagged},
-         filter.tag_prefix, tag_pattern, filter.tag_prefix, int64_t{filter.limit},
+        absl::StrCat(kVisibleTags, "SELECT ", kColumns, ", visible.tag",
+                     " FROM images LEFT JOIN visible ON image_uuid = images.uuid"
+                     " WHERE images.project IN (?, '*') AND created_at >= ? AND created_at <= ?"
+                     " AND substr(uuid, 1, length(?)) = ? AND (? = 0 OR visible.tag IS NOT NULL)"
+                     " AND (? = '' OR substr(visible.tag, 1, length(?)) = ?)"
+                     " ORDER BY visible.tag IS NOT ?, created_at DESC, images.rowid DESC,"
+                     " visible.tag LIMIT ? OFFSET ?"),
+        {filter.project, filter.project, filter.project, Nanos(filter.since), Nanos(filter.until),
+         filter.uuid_prefix, filter.uuid_prefix, int64_t{filter.tagged}, filter.tag_prefix,
+         filter.tag_prefix, filter.tag_prefix, filter.tag_prefix, int64_t{filter.limit},
          int64_t{filter.offset}},
         [&](const sqlite::Row& row) { images.push_back(ToImage(row)); });
   }));
   return images;
 }
 
-absl::StatusOr<Image> ImageStore::SetTag(const std::string& uuid, const std::string& tag) {
+absl::StatusOr<Image> ImageStore::SetTag(const std::string& uuid, const std::string& tag,
+                                         const std::string& project) {
   if (!IsTag(tag)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "\"", tag, "\" is not a tag: letters, digits, _ and -, with : / . between them, at most ",
         kMaxTagLength, " characters"));
   }
   RETURN_IF_ERROR(database_->Write([&](sqlite::Connection& connection) -> absl::Status {
-    RETURN_IF_ERROR(
-        connection.Execute("UPDATE images SET tag = NULL WHERE tag = ? AND uuid <> ?", {tag, uuid})
-            .status());
-    ASSIGN_OR_RETURN(const int64_t changed,
-                     connection.Execute("UPDATE images SET tag = ? WHERE uuid = ?", {tag, uuid}));
-    return changed == 0 ? NoImage(uuid) : absl::OkStatus();
+    RETURN_IF_ERROR(RequireImage(connection, uuid, project));
+    return PutTag(connection, project, tag, uuid);
   }));
-  return Get(uuid);
+  return Get(uuid, project);
 }
 
-absl::Status ImageStore::RemoveTag(const std::string& uuid, const std::string& tag) {
+absl::Status ImageStore::RemoveTag(const std::string& uuid, const std::string& tag,
+                                   const std::string& project) {
   return database_->Write([&](sqlite::Connection& connection) -> absl::Status {
-    std::optional<std::string> current;
-    RETURN_IF_ERROR(connection.Query("SELECT coalesce(tag, '') FROM images WHERE uuid = ?", {uuid},
-                                     [&](const sqlite::Row& row) { current = row.String(0); }));
-    if (!current.has_value()) return NoImage(uuid);
-    if (!tag.empty() && *current != tag) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the image ", uuid, " does not have the tag ", tag));
-    }
-    return connection.Execute("UPDATE images SET tag = NULL WHERE uuid = ?", {uuid}).status();
+    RETURN_IF_ERROR(RequireImage(connection, uuid, project));
+    ASSIGN_OR_RETURN(
+        const int64_t removed,
+        connection.Execute(
+            "DELETE FROM tags WHERE project = ? AND image_uuid = ? AND (? = '' OR tag = ?)",
+            {project, uuid, tag, tag}));
+    if (removed > 0 || tag.empty()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("the image ", uuid, " does not have the tag ", tag, " of yours"));
   });
 }
 
@@ -395,11 +437,9 @@ absl::StatusOr<RunDirectory> ImageStore::NewLayer(const std::vector<std::string>
 
 void ImageStore::Discard(const RunDirectory& run) { remover_->Remove(run.path); }
 
-absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(const RunDirectory& run,
-                                                            const Image& parent,
-                                                            const Environment& environment,
-                                                            const std::string& operation_uuid,
-                                                            int64_t max_layer_bytes) {
+absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(
+    const RunDirectory& run, const Image& parent, const Environment& environment,
+    const std::string& operation_uuid, int64_t max_layer_bytes, const std::string& project) {
   const absl::StatusOr<LayerDiff> diff =
       CompareWithLayers(run.upper, LayerPaths(parent), empty_directory_);
   if (!diff.ok() || diff->bytes > max_layer_bytes) {
@@ -413,7 +453,8 @@ absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(const RunDirectory& 
                  .created_at = absl::Now(),
                  .operation_uuid = operation_uuid,
                  .layers = parent.layers,
-                 .environment = environment};
+                 .environment = environment,
+                 .project = project};
   if (diff->changed) {
     absl::StatusOr<std::string> layer = PublishLayer(run.upper, "");
     Discard(run);

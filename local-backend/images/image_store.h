@@ -1,8 +1,12 @@
 #ifndef LOCAL_BACKEND_IMAGES_IMAGE_STORE_H_
 #define LOCAL_BACKEND_IMAGES_IMAGE_STORE_H_
 
-// Images of this machine: immutable stacks of layers under a UUID, with at most one tag each, which
-// can be moved. Layers are directories, layers/N; what names them is in images.db. Thread-safe.
+// Images of this machine: immutable stacks of layers under a UUID, with tags, which can be moved.
+// Layers are directories, layers/N; what names them is in images.db. Thread-safe.
+//
+// An image is one project's, or everybody's (kPublic); to others it is not there. Tags are names
+// within a project; everybody's tags are seen too, where the project has none of that name. The
+// project "" is that of a backend with one project.
 
 #include <atomic>
 #include <cstdint>
@@ -22,13 +26,17 @@ namespace contree {
 
 using Environment = std::map<std::string, std::string>;
 
+// Whose an image is that all projects see and none may change; no project has this name.
+inline constexpr char kPublic[] = "*";
+
 struct Image {
   std::string uuid;
-  std::string tag;  // empty: none
+  std::string tag;  // as the project that asks sees it, the latest of several; empty: none
   absl::Time created_at;
   std::string operation_uuid;       // that made it; empty: none
   std::vector<std::string> layers;  // directories relative to the store's, topmost first
   Environment environment;          // that every command of the image gets
+  std::string project = "";
 };
 
 struct ImageFilter {
@@ -39,6 +47,7 @@ struct ImageFilter {
   std::string uuid_prefix;
   absl::Time since = absl::InfinitePast();    // inclusive
   absl::Time until = absl::InfiniteFuture();  // inclusive
+  std::string project = "";
 };
 
 // Directories that a run writes to; `Discard` or `Commit` ends it.
@@ -61,17 +70,19 @@ class ImageStore {
 
   // NotFound: no such image. InvalidArgument: an empty reference. `reference` is a UUID or
   // tag:NAME.
-  absl::StatusOr<Image> Resolve(const std::string& reference);
-  absl::StatusOr<Image> Get(const std::string& uuid);
-  // Newest first.
+  absl::StatusOr<Image> Resolve(const std::string& reference, const std::string& project = "");
+  absl::StatusOr<Image> Get(const std::string& uuid, const std::string& project = "");
+  // Newest first; an image with several tags comes once with each.
   absl::StatusOr<std::vector<Image>> List(const ImageFilter& filter);
 
-  // Gives the image this tag, taking it from the image that has it. NotFound: no such image.
-  // InvalidArgument: not the form of a tag.
-  absl::StatusOr<Image> SetTag(const std::string& uuid, const std::string& tag);
-  // Takes the image's tag away. `tag` empty: whichever it has. NotFound: no such image.
-  // FailedPrecondition: it has another tag.
-  absl::Status RemoveTag(const std::string& uuid, const std::string& tag);
+  // Gives the image this tag of the project, taking it from the project's image that has it.
+  // NotFound: no such image. InvalidArgument: not the form of a tag.
+  absl::StatusOr<Image> SetTag(const std::string& uuid, const std::string& tag,
+                               const std::string& project = "");
+  // Takes the project's tag from the image. `tag` empty: all that it has. NotFound: no such image.
+  // FailedPrecondition: the project gave it no such tag.
+  absl::Status RemoveTag(const std::string& uuid, const std::string& tag,
+                         const std::string& project = "");
 
   // Directories for a run on the image, whose root looks as the image's does.
   absl::StatusOr<RunDirectory> NewRun(const Image& parent);
@@ -86,7 +97,8 @@ class ImageStore {
   // run's directories over. ResourceExhausted: what was written is larger than max_layer_bytes.
   absl::StatusOr<CommitResult> Commit(const RunDirectory& run, const Image& parent,
                                       const Environment& environment,
-                                      const std::string& operation_uuid, int64_t max_layer_bytes);
+                                      const std::string& operation_uuid, int64_t max_layer_bytes,
+                                      const std::string& project = "");
 
   // Imports. `source` names what a layer was unpacked from, with all that lies below it: two images
   // with the same base share its layers.

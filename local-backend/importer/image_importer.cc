@@ -151,8 +151,8 @@ class ImageImporter::Run {
     ASSIGN_OR_RETURN(const ImageManifest manifest, FindManifest());
     std::vector<std::string> chains;  // names of layers with all that is below them
     for (const BlobDescriptor& layer : manifest.layers) {
-      chains.push_back(
-          Sha256Hex(absl::StrCat(chains.empty() ? "" : chains.back(), " ", layer.digest)));
+      chains.push_back(Sha256Hex(
+          absl::StrCat(chains.empty() ? request_.project : chains.back(), " ", layer.digest)));
     }
     ImportResult result = {.image_uuid = UuidOf(chains.back())};
     std::vector<std::string> layers;  // topmost first
@@ -172,7 +172,8 @@ class ImageImporter::Run {
                                           .created_at = absl::Now(),
                                           .operation_uuid = request_.operation_uuid,
                                           .layers = layers,
-                                          .environment = {}}));
+                                          .environment = {},
+                                          .project = request_.project}));
     return result;
   }
 

@@ -27,6 +27,9 @@ struct ImportRequest {
   std::string tag;                  // of the result; empty: none
   absl::Duration timeout = absl::Seconds(300);
   std::string operation_uuid;
+  // Whose it will be. Projects share no layers: having the digest of one does not prove that one
+  // may have it.
+  std::string project = "";
   Platform platform = HostPlatform();
 };
 

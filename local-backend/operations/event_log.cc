@@ -54,6 +54,7 @@ void EventLog::Append(int spid, const std::string& type, const nlohmann::json& d
   if (sealed_) return;
   events_.push_back(Make(spid, type, text));
   bytes_ += static_cast<int64_t>(sizeof(Event) + events_.back().json.size());
+  TellListeners();
 }
 
 int64_t EventLog::bytes() const {
@@ -73,19 +74,40 @@ void EventLog::Close(Event last) {
   const absl::MutexLock lock(&mutex_);
   events_.push_back(std::move(last));
   closed_ = true;
+  TellListeners();
 }
 
-EventLog::Page EventLog::Read(int64_t first, absl::Duration patience) const {
+void EventLog::TellListeners() {
+  for (const auto& [id, listener] : listeners_) listener();
+}
+
+EventLog::ListenerId EventLog::Listen(std::function<void()> listener) const {
+  const absl::MutexLock lock(&mutex_);
+  listeners_.emplace(++last_listener_, std::move(listener));
+  return last_listener_;
+}
+
+void EventLog::Unlisten(ListenerId id) const {
+  const absl::MutexLock lock(&mutex_);
+  listeners_.erase(id);
+}
+
+EventLog::Page EventLog::Read(int64_t first, absl::Duration patience, int64_t max_bytes) const {
   const absl::MutexLock lock(&mutex_);
   const auto ready = [this, first]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return closed_ || static_cast<int64_t>(events_.size()) > first;
   };
   mutex_.AwaitWithTimeout(absl::Condition(&ready), patience);
   Page page;
-  page.closed = closed_;
   const size_t begin = first < 0 ? 0 : static_cast<size_t>(first);
-  if (begin < events_.size()) {
-    page.events.assign(events_.begin() + static_cast<std::ptrdiff_t>(begin), events_.end());
+  size_t end = begin;
+  for (int64_t bytes = 0; end < events_.size() && (end == begin || bytes < max_bytes); ++end) {
+    bytes += static_cast<int64_t>(events_[end].json.size());
+  }
+  page.closed = closed_ && end >= events_.size();
+  if (begin < end) {
+    page.events.assign(events_.begin() + static_cast<std::ptrdiff_t>(begin),
+                       events_.begin() + static_cast<std::ptrdiff_t>(end));
   }
   return page;
 }

@@ -5,6 +5,9 @@
 // Thread-safe.
 
 #include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -44,16 +47,27 @@ class EventLog {
     std::vector<Event> events;
     bool closed = false;  // nothing comes after these
   };
-  // The events from number `first` on; where there are none yet, waits for them up to `patience`.
-  Page Read(int64_t first, absl::Duration patience) const;
+  // The events from number `first` on, of `max_bytes` about, at least one if there is any; where
+  // there are none yet, waits for them up to `patience`.
+  Page Read(int64_t first, absl::Duration patience,
+            int64_t max_bytes = std::numeric_limits<int64_t>::max()) const;
+
+  // Calls `listener` with each new event, on the thread that adds it, until Unlisten returns. It
+  // must not block, nor call this log.
+  using ListenerId = uint64_t;
+  ListenerId Listen(std::function<void()> listener) const;
+  void Unlisten(ListenerId id) const;
 
  private:
   Event Make(int spid, const std::string& type, const std::string& data) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void TellListeners() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   std::vector<Event> events_ ABSL_GUARDED_BY(mutex_);
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable ListenerId last_listener_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable std::map<ListenerId, std::function<void()>> listeners_ ABSL_GUARDED_BY(mutex_);
   bool sealed_ ABSL_GUARDED_BY(mutex_) = false;  // but for the last event
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };

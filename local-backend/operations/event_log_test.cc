@@ -32,6 +32,38 @@ TEST(EventLogTest, ReaderIsWokenByTheNextEvent) {
   EXPECT_EQ(page.events[0].type, "init");
 }
 
+TEST(EventLogTest, ReadsInBoundedPieces) {
+  EventLog log;
+  for (int i = 0; i < 3; ++i) log.Append(1, "stdout", {{"value", std::string(100, 'x')}});
+  log.Close(log.Prepare(0, "completion", {}));
+  const EventLog::Page one = log.Read(0, absl::ZeroDuration(), 1);
+  EXPECT_EQ(one.events.size(), 1);
+  EXPECT_FALSE(one.closed);
+  EXPECT_EQ(log.Read(1, absl::ZeroDuration(), 250).events.size(), 2);
+  const EventLog::Page rest = log.Read(3, absl::ZeroDuration(), 1);
+  EXPECT_EQ(rest.events.size(), 1);
+  EXPECT_TRUE(rest.closed);
+}
+
+TEST(EventLogTest, ListenersHearOfEachEventUntilTheyAreGone) {
+  EventLog log;
+  int heard = 0;
+  const EventLog::ListenerId id = log.Listen([&] { ++heard; });
+  log.Append(0, "init", {});
+  EXPECT_EQ(heard, 1);
+  log.Unlisten(id);
+  log.Close(log.Prepare(0, "completion", {}));
+  EXPECT_EQ(heard, 1);
+}
+
+TEST(EventLogTest, NothingComesBehindTheLastEvent) {
+  EventLog log;
+  const Event last = log.Prepare(0, "completion", {});
+  log.Append(1, "stdin", {});
+  log.Close(last);
+  EXPECT_EQ(log.Read(0, absl::ZeroDuration()).events.size(), 1);
+}
+
 TEST(EventLogTest, ReaderIsWokenByTheEnd) {
   EventLog log;
   log.Close(log.Prepare(0, "completion", {}));

@@ -1,5 +1,6 @@
 #include "local-backend/operations/operation_store.h"
 
+#include "common/sqlite/database.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "gmock/gmock.h"
@@ -63,6 +64,33 @@ TEST(OperationStoreTest, ProjectsSeeTheirOwnOnly) {
   }
   ASSERT_OK_AND_ASSIGN(const auto list, store->List({.project = "A"}));
   EXPECT_EQ(list.size(), 1);
+}
+
+constexpr absl::string_view kVersion1[] = {R"sql(
+CREATE TABLE operations (uuid TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, status TEXT NOT NULL,
+  error TEXT NOT NULL, created_at INTEGER NOT NULL, duration INTEGER NOT NULL,
+  image_size INTEGER NOT NULL, cpu_time INTEGER NOT NULL, max_rss_kilobytes INTEGER NOT NULL,
+  image_uuid TEXT NOT NULL, result_image_uuid TEXT NOT NULL, request TEXT NOT NULL,
+  result TEXT NOT NULL);
+CREATE INDEX operations_by_time ON operations (created_at);
+CREATE TABLE event_logs (
+  operation_uuid TEXT NOT NULL PRIMARY KEY REFERENCES operations (uuid) ON DELETE CASCADE,
+  events TEXT NOT NULL);
+INSERT INTO operations VALUES ('a', 'instance', 'SUCCESS', '', 5, 6, 7, 8, 9, 'i', 'r', '{}', '{}');
+INSERT INTO event_logs VALUES ('a', 'events');
+)sql"};
+
+TEST(OperationStoreTest, StoreOfTheFirstVersionKeepsItsOperations) {
+  const TempDirectory directory;
+  ASSERT_OK(sqlite::Database::Open(
+                {.path = directory.File("operations.db"), .migrations = kVersion1})
+                .status());
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  ASSERT_OK_AND_ASSIGN(const Operation operation, store->Get("", "a"));
+  EXPECT_EQ(operation.project, "");
+  EXPECT_EQ(operation.result_image_uuid, "r");
+  ASSERT_OK_AND_ASSIGN(const std::string events, store->Events("", "a"));
+  EXPECT_EQ(events, "events");
 }
 
 TEST(OperationStoreTest, StatusOfAnEndedOneStays) {

@@ -334,7 +334,7 @@ absl::Status Operations::Keep(Live& live, const SandboxExit& exit, Operation& en
   }
   ASSIGN_OR_RETURN(const ImageStore::CommitResult committed,
                    images_.Commit(live.directory, request.image, environment, ended.uuid,
-                                  request.max_layer_bytes));
+                                  request.max_layer_bytes, ended.project));
   ended.result_image_uuid = committed.image_uuid;
   ended.image_size = committed.layer_bytes;
   return absl::OkStatus();
