@@ -46,12 +46,7 @@ class StreamedUpload final : public ContentUpload,
 
   void Cancel() override {
     call_.client_context()->TryCancel();
-    bool ends_hold = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      ends_hold = !std::exchange(hold_ended_, true);
-    }
-    if (ends_hold) RemoveHold();
+    LetGo();
   }
 
   size_t waiting_bytes() const override {
@@ -60,8 +55,11 @@ class StreamedUpload final : public ContentUpload,
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok) return Cancel();  // the call has ended; OnDone says how
-    WriteNext(/*write_ended=*/true);
+    if (ok) {
+      WriteNext(/*write_ended=*/true);
+    } else {
+      LetGo();  // the call has ended; OnDone says how
+    }
   }
 
   void OnDone(const grpc::Status& status) override {
@@ -75,6 +73,16 @@ class StreamedUpload final : public ContentUpload,
   }
 
  private:
+  // Nothing more is written.
+  void LetGo() {
+    bool ends_hold = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      ends_hold = !std::exchange(hold_ended_, true);
+    }
+    if (ends_hold) RemoveHold();
+  }
+
   // Writes what comes next unless a write is under way, and lets go of the call behind the last.
   void WriteNext(bool write_ended) {
     enum class Step { kNothing, kWrite, kWriteLast, kEnd } step = Step::kNothing;

@@ -391,6 +391,18 @@ TEST_F(SyncServiceTest, AnUploadThatFailsForTheMomentIsAskedForAgain) {
   EXPECT_EQ(walker_->sent.size(), 5U);
 }
 
+TEST_F(SyncServiceTest, AnUploadThatIsRefusedInTheMiddleTellsWhy) {
+  const std::string large(5'000'000, 'x');
+  const ScriptedTree tree = {{"", {{"large", {.content = large}}}}};
+  platform_.FailNextEarly({grpc::StatusCode::UNAVAILABLE, "restarting"});
+  ASSERT_OK(walker_->Sync(tree));
+  EXPECT_THAT(walker_->sent, ElementsAre("large", "large"));
+  EXPECT_THAT(platform_.uploads(), ElementsAre(large));
+  platform_.FailNextEarly({grpc::StatusCode::INVALID_ARGUMENT, "the platform has no room"});
+  EXPECT_THAT(walker_->Sync({{"", {{"large", {.content = std::string(4'000'000, 'y')}}}}}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("has no room")));
+}
+
 TEST_F(SyncServiceTest, AnUploadThatFailsForGoodEndsTheSyncAndNamesTheFile) {
   platform_.FailNext({grpc::StatusCode::PERMISSION_DENIED, "the token may not upload"});
   const ScriptedTree tree = {{"d", {{"f", {.content = "f"}}}}};

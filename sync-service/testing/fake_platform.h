@@ -44,6 +44,11 @@ class FakePlatform final : public v1::ContreeService::Service {
     const v1::UploadFileHeader header = message.header();
     {
       absl::MutexLock lock(&mutex_);
+      if (!early_failures_.empty()) {
+        const grpc::Status failure = early_failures_.back();
+        early_failures_.pop_back();
+        return failure;
+      }
       ++begun_;
       most_at_once_ = std::max(most_at_once_, ++at_once_);
       const auto is_open = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !is_held_; };
@@ -93,6 +98,11 @@ class FakePlatform final : public v1::ContreeService::Service {
     absl::MutexLock lock(&mutex_);
     failures_.push_back(failure);
   }
+  // The same, without reading its content.
+  void FailNextEarly(const grpc::Status& failure) {
+    absl::MutexLock lock(&mutex_);
+    early_failures_.push_back(failure);
+  }
   // Uploads that have begun do not go on until Release.
   void Hold() {
     absl::MutexLock lock(&mutex_);
@@ -134,6 +144,7 @@ class FakePlatform final : public v1::ContreeService::Service {
   std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_);  // SHA-256 → uuid
   std::vector<std::string> uploads_ ABSL_GUARDED_BY(mutex_);
   std::vector<grpc::Status> failures_ ABSL_GUARDED_BY(mutex_);
+  std::vector<grpc::Status> early_failures_ ABSL_GUARDED_BY(mutex_);
   int finds_ ABSL_GUARDED_BY(mutex_) = 0;
   int begun_ ABSL_GUARDED_BY(mutex_) = 0;
   int at_once_ ABSL_GUARDED_BY(mutex_) = 0;
