@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -37,10 +38,16 @@
 #include "local-backend/operations/operations.h"
 #include "local-backend/outside_file.h"
 #include "local-backend/sandbox/isolation_probe.h"
+#include "local-backend/sandbox/network_addresses.h"
+#include "local-backend/sandbox/network_uplink.h"
+#include "local-backend/sandbox/run_cgroups.h"
+#include "local-backend/sandbox/tun_device.h"
 #include "local-backend/sandbox/user_namespace.h"
 
 namespace contree {
 namespace {
+
+using StatusOrNetworkStack = absl::StatusOr<std::unique_ptr<NetworkStackProgram>>;
 
 constexpr char kBusybox[] = "/bin/busybox";
 constexpr size_t kMaxTokenFile = 64 * 1024;
@@ -52,6 +59,19 @@ constexpr absl::Duration kDrainGrace = absl::Seconds(5);
 
 int DefaultConcurrency() {
   return std::max(8, 4 * static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+RunLimits LimitsOf(const LocalBackendOptions& options) {
+  const int64_t machine = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  return {.memory_bytes =
+              options.instance_memory_bytes > 0 ? options.instance_memory_bytes : machine / 2,
+          .processes = options.instance_processes > 0 ? options.instance_processes : 4096,
+          .cpus = options.instance_cpus};
+}
+
+RunLimits LimitsOfAll() {
+  const int64_t machine = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  return {.memory_bytes = machine / 5 * 4};
 }
 
 // Says how the start went to who waits for it.
@@ -165,6 +185,34 @@ void RaiseOpenFileLimit() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
+// Which limits are in force, and by what.
+std::string Describe(const RunLimits& limits,
+                     const absl::StatusOr<std::unique_ptr<CgroupTree>>& cgroups) {
+  const std::string numbers =
+      absl::StrCat(limits.memory_bytes, " bytes of memory, ", limits.processes, " processes");
+  if (!cgroups.ok()) {
+    return absl::StrCat("rlimits, memory for each process alone (", numbers,
+                        "); no cgroups: ", cgroups.status().message());
+  }
+  return absl::StrCat("cgroup v", (*cgroups)->version(), ": ", numbers,
+                      limits.cpus > 0 ? absl::StrCat(", ", limits.cpus, " CPUs") : "");
+}
+
+std::string Describe(const StatusOrNetworkStack& stack) {
+  if (!stack.ok()) return absl::StrCat("loopback only: ", stack.status().message());
+  return absl::StrCat(
+      "IPv4 through this user's sockets, ",
+      (*stack)->has_nameserver() ? "names through this machine's nameserver" : "no nameserver");
+}
+
+// What instances see as /etc/resolv.conf. `directory`: of the backend.
+absl::StatusOr<std::string> MakeResolvConf(const std::string& directory) {
+  std::string path = absl::StrCat(directory, "/resolv.conf");
+  RETURN_IF_ERROR(WritePrivateFile(path, absl::StrCat("nameserver ", kNameserverAddress, "\n")));
+  if (chmod(path.c_str(), 0644) != 0) return absl::ErrnoToStatus(errno, path);
+  return path;
+}
+
 // AlreadyExists: another process holds the directory.
 absl::StatusOr<UniqueFd> Lock(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/lock");
@@ -194,20 +242,41 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const std::string outside,
                    MakePrivateDirectory(absl::StrCat(state_directory, "/local-backend")));
   ASSIGN_OR_RETURN(const UniqueFd lock, Lock(outside));
+  const RunLimits limits = LimitsOf(options);
+  ASSIGN_OR_RETURN(const NamespaceRoot root, RootOutside());
+  const absl::StatusOr<std::unique_ptr<CgroupTree>> cgroups =
+      CgroupTree::Create(root, LimitsOfAll(), limits.cpus > 0);
+  const absl::Status tun = options.network == "none" ? absl::OkStatus() : MakeTunDeviceReachable();
   ASSIGN_OR_RETURN(const std::string directory, EnterPrivateNamespaces(outside));
+  // It takes a while, beside all that follows.
+  std::future<StatusOrNetworkStack> trying_network_stack =
+      std::async(std::launch::async, [&options, &tun]() -> StatusOrNetworkStack {
+        if (options.network == "none") return absl::FailedPreconditionError("--network=none");
+        RETURN_IF_ERROR(tun);
+        return NetworkStackProgram::Create();
+      });
 
   const std::string mount_point = absl::StrCat(directory, "/mountpoint");
   if (mkdir(mount_point.c_str(), 0755) != 0 && errno != EEXIST) {
     return absl::ErrnoToStatus(errno, "cannot make the mount point of sandboxes");
   }
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<SandboxLauncher> launcher,
-      SandboxLauncher::Create({.bubblewrap = options.bubblewrap, .mount_point = mount_point}));
   ASSIGN_OR_RETURN(const std::unique_ptr<ImageStore> images, ImageStore::Open(directory));
-  RETURN_IF_ERROR(ProbeIsolation(*launcher, directory, images->empty_directory()));
   if (const absl::Status seeded = images->Seed(kBusybox); !seeded.ok()) {
     LogWarning("there is no first image", {{"error", std::string(seeded.message())}});
   }
+  const StatusOrNetworkStack network_stack = trying_network_stack.get();
+  std::string resolv_conf;
+  if (network_stack.ok() && (*network_stack)->has_nameserver()) {
+    ASSIGN_OR_RETURN(resolv_conf, MakeResolvConf(directory));
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<SandboxLauncher> launcher,
+                   SandboxLauncher::Create(
+                       {.bubblewrap = options.bubblewrap,
+                        .mount_point = mount_point,
+                        .limits = limits,
+                        .cgroups = cgroups.ok() ? cgroups->get() : nullptr,
+                        .network_stack = network_stack.ok() ? network_stack->get() : nullptr}));
+  RETURN_IF_ERROR(ProbeIsolation(*launcher, directory, images->empty_directory()));
   ImageImporter importer({.insecure_registries = options.insecure_registries,
                           .private_registries = options.private_registries},
                          images.get());
@@ -218,14 +287,20 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   std::unique_ptr<ControlSocket> control;  // before `operations`, which calls it until it is gone
   const int max_concurrent =
       options.max_concurrent > 0 ? options.max_concurrent : DefaultConcurrency();
-  Operations operations({.max_concurrent = max_concurrent,
-                         .max_concurrent_jobs = kMaxConcurrentImports,
-                         .bounds = {.operations = options.max_queued},
-                         .on_idle =
-                             [&control] {
-                               if (control != nullptr) control->OnIdle();
-                             }},
-                        *images, *launcher, *store);
+  Operations operations(
+      {.max_concurrent = max_concurrent,
+       .max_concurrent_jobs = kMaxConcurrentImports,
+       .bounds = {.operations = options.max_queued},
+       .no_network = network_stack.ok() ? ""
+                                        : absl::StrCat("sandboxes have no network but loopback "
+                                                       "here: ",
+                                                       network_stack.status().message()),
+       .resolv_conf = resolv_conf,
+       .on_idle =
+           [&control] {
+             if (control != nullptr) control->OnIdle();
+           }},
+      *images, *launcher, *store);
   ASSIGN_OR_RETURN(const std::unique_ptr<EventStreamer> streamer, EventStreamer::Create({}));
   ASSIGN_OR_RETURN(
       const std::unique_ptr<HttpServer> http,
@@ -249,7 +324,9 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   LogInfo("contree-local-backend serves", {{"http", http->url()},
                                            {"grpc", grpc == nullptr ? "" : grpc->address()},
                                            {"state_dir", outside},
-                                           {"isolation", "user namespace, bubblewrap, seccomp"}});
+                                           {"isolation", "user namespace, bubblewrap, seccomp"},
+                                           {"limits", Describe(limits, cgroups)},
+                                           {"network", Describe(network_stack)}});
   if (options.on_demand) {
     const nlohmann::json greeting = {{"url", http->url()}, {"token", token}, {"pid", getpid()}};
     ASSIGN_OR_RETURN(

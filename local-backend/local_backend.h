@@ -5,6 +5,7 @@
 // function is the whole program, so that another program can run it in a child process: it enters
 // namespaces and never leaves them.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,15 @@ struct LocalBackendOptions {
   int max_concurrent =
       0;  // instances that run at once, others wait their turn; 0: by the number of CPUs
   int max_queued = 1000;  // operations of one project that wait for their turn; more are refused
+  // What one instance may take of memory, processes and CPUs; 0: half of the machine's memory, 4096
+  // processes, all CPUs. All instances together get 80 % of the memory. Held by cgroups where this
+  // user may make them, else by rlimits.
+  int64_t instance_memory_bytes = 0;
+  int64_t instance_processes = 0;
+  double instance_cpus = 0;
+  // Whether instances may have a way out to the network: "auto", where this machine can give them
+  // one, or "none".
+  std::string network = "auto";
   std::string bubblewrap = "bwrap";  // a path, or a name that is looked up on the PATH
   // Registries ("HOST[:PORT]") to import from without TLS, and those on private addresses; see
   // common/registry/registry_transport.h.

@@ -49,6 +49,25 @@ int main(int argc, char** argv) {
                  "operations of a project that may wait for their turn; more are answered 429")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
+  app.add_option(
+         "--instance-memory", options.instance_memory_bytes,
+         "bytes of memory that an instance may take, such as 2GiB; 0: half of the machine's")
+      ->transform(CLI::AsSizeValue(false))
+      ->envname("CONTREE_MCP_INSTANCE_MEMORY");
+  app.add_option("--instance-processes", options.instance_processes,
+                 "processes and threads that an instance may have; 0: 4096")
+      ->check(CLI::Range(0, 1'000'000))
+      ->envname("CONTREE_MCP_INSTANCE_PROCESSES");
+  app.add_option("--instance-cpus", options.instance_cpus,
+                 "CPUs that an instance may use, such as 1.5; 0: all (with cgroups only)")
+      ->check(CLI::NonNegativeNumber)
+      ->envname("CONTREE_MCP_INSTANCE_CPUS");
+  app.add_option("--network", options.network,
+                 "auto: instances that ask for a network have one, where this machine "
+                 "allows it; none: they have loopback only")
+      ->check(CLI::IsMember({"auto", "none"}))
+      ->envname("CONTREE_MCP_NETWORK")
+      ->capture_default_str();
   app.add_option("--bubblewrap", options.bubblewrap, "the program bwrap, by path or by name")
       ->capture_default_str();
   app.add_option("--insecure-registry", options.insecure_registries,

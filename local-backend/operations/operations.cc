@@ -75,6 +75,25 @@ absl::Status OfOperation(const absl::Status& status, const std::string& uuid, in
   return absl::Status(status.code(), absl::StrCat("operation ", uuid, ": ", status.message()));
 }
 
+// A layer of its own, which `layers` is then topped with: where to ask for names is a matter of
+// this machine, so it does not become part of the image.
+absl::Status AddResolvConf(const std::string& resolv_conf, const RunDirectory& run,
+                           const std::string& empty_directory, std::vector<std::string>& layers) {
+  const std::string layer = absl::StrCat(run.path, "/network");
+  if (mkdir(layer.c_str(), 0755) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the directory ", layer));
+  }
+  ASSIGN_OR_RETURN(
+      const UniqueFd image,
+      MountOverlay(
+          {.layers = layers, .upper = "", .work = "", .empty_directory = empty_directory}));
+  RETURN_IF_ERROR(
+      AttachFiles({{.path = "/etc/resolv.conf", .source = resolv_conf, .content = "resolv.conf"}},
+                  image.get(), layer, AttachBy::kLink));
+  layers.insert(layers.begin(), layer);
+  return absl::OkStatus();
+}
+
 // Lays the request's files into the run: into a layer of its own where the result is thrown away,
 // which `layers` is then topped with; else into what becomes the new layer.
 absl::Status Attach(const InstanceRequest& request, const RunDirectory& run,
@@ -246,7 +265,7 @@ void Operations::RunJob(const LiveRef& live) {
 void Operations::Launch(const LiveRef& live) {
   InstanceRequest& request = live->request;
   SetStatus(*live, kExecuting);
-  live->report = std::make_unique<InstanceReport>(request, *live->log);
+  live->report = std::make_unique<InstanceReport>(request, options_.no_network, *live->log);
   live->report->OnInit();
   const auto report = std::make_shared<ProcessReport>(static_cast<int>(kMainProcess), request,
                                                       request.timeout, *live->log);
@@ -282,6 +301,12 @@ absl::Status Operations::Prepare(Live& live, SandboxSpec& spec) {
   const InstanceRequest& request = live.request;
   ASSIGN_OR_RETURN(live.directory, images_.NewRun(request.image));
   std::vector<std::string> layers = images_.LayerPaths(request.image);
+  if (request.networking && options_.no_network.empty() && !options_.resolv_conf.empty()) {
+    const absl::Status added =
+        AddResolvConf(options_.resolv_conf, live.directory, images_.empty_directory(), layers);
+    // An image in which there can be no such file (/etc is none of its directories) does without.
+    if (!absl::IsFailedPrecondition(added)) RETURN_IF_ERROR(added);
+  }
   RETURN_IF_ERROR(Attach(request, live.directory, images_.empty_directory(), layers));
   SetProcess(request, EnvironmentOf({&request.image.environment, &request.environment}), spec);
   spec.root = {.layers = std::move(layers),
@@ -290,6 +315,8 @@ absl::Status Operations::Prepare(Live& live, SandboxSpec& spec) {
                .empty_directory = images_.empty_directory()};
   spec.hostname = request.hostname;
   spec.timeout = request.timeout;
+  spec.disk_bytes = request.max_layer_bytes;
+  spec.networking = request.networking;
   return absl::OkStatus();
 }
 
@@ -324,9 +351,12 @@ absl::Status Operations::Keep(Live& live, const SandboxExit& exit, Operation& en
   ended.cpu_time =
       absl::Microseconds(exit.usage.user_microseconds + exit.usage.system_microseconds);
   ended.max_rss_kilobytes = exit.usage.max_rss_kilobytes;
-  if (request.disposable) {
+  if (request.disposable || exit.written_bytes > 0) {
     images_.Discard(live.directory);
-    return absl::OkStatus();
+    if (exit.written_bytes == 0) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the command was stopped: it wrote ", exit.written_bytes,
+                     " bytes; max_layer_bytes allows ", request.max_layer_bytes));
   }
   Environment environment = request.image.environment;
   if (request.preserve_environment) {

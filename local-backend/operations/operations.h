@@ -67,6 +67,11 @@ class Operations {
     int max_concurrent = 8;       // instances that run at once
     int max_concurrent_jobs = 8;  // the same of all else
     QueueBounds bounds = {};
+    // Why instances have no network but loopback; empty: the launcher gives them a way out.
+    std::string no_network = "this backend gives sandboxes no network but loopback";
+    // A file, as AttachFiles wants it, that those with a way out see as /etc/resolv.conf; empty:
+    // none.
+    std::string resolv_conf = {};
     // Called when the last operation has ended, on the thread that ended it.
     std::function<void()> on_idle = nullptr;
   };

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -20,21 +22,50 @@ constexpr const char* kCapabilities[] = {
 }  // namespace
 
 std::vector<std::string> BubblewrapCommand(const BubblewrapOptions& options) {
-  std::vector<std::string> command = {options.program,     "--unshare-pid",
-                                      "--unshare-ipc",     "--unshare-uts",
-                                      "--unshare-net",     "--unshare-cgroup-try",
-                                      "--die-with-parent", "--new-session",
-                                      "--as-pid-1",        "--clearenv",
-                                      "--hostname",        options.hostname,
-                                      "--cap-drop",        "ALL"};
+  std::vector<std::string> command = {options.program,
+                                      "--unshare-pid",
+                                      "--unshare-ipc",
+                                      "--unshare-uts",
+                                      "--unshare-cgroup-try",
+                                      "--die-with-parent",
+                                      "--new-session",
+                                      "--as-pid-1",
+                                      "--clearenv",
+                                      "--hostname",
+                                      options.hostname,
+                                      "--cap-drop",
+                                      "ALL"};
   for (const char* capability : kCapabilities) {
     command.insert(command.end(), {"--cap-add", capability});
   }
-  command.insert(command.end(), {"--seccomp", absl::StrCat(options.seccomp_fd), "--bind",
-                                 options.root, "/", "--proc", "/proc", "--dev", "/dev", "--chdir",
-                                 "/", "--", absl::StrCat("/proc/self/fd/", options.init_fd),
-                                 absl::StrCat(options.control_fd)});
+  const auto add = [&command](std::initializer_list<std::string> words) {
+    command.insert(command.end(), words);
+  };
+  add({"--seccomp", absl::StrCat(options.seccomp_fd), "--bind", options.root, "/"});
+  // bubblewrap itself makes sys, sysrq-trigger, irq and bus in there read-only.
+  add({"--proc", "/proc"});
+  for (const std::string& file : options.masked_files) add({"--ro-bind", "/dev/null", file});
+  for (const std::string& directory : options.masked_directories) {
+    add({"--tmpfs", directory, "--remount-ro", directory});
+  }
+  add({"--dev", "/dev", "--perms", "1777"});
+  if (options.shared_memory_bytes > 0) add({"--size", absl::StrCat(options.shared_memory_bytes)});
+  // Only what is bounded may be written to.
+  add({"--tmpfs", "/dev/shm", "--remount-ro", "/dev"});
+  add({"--chdir", "/", "--", absl::StrCat("/proc/self/fd/", options.init_fd),
+       absl::StrCat(options.control_fd)});
   return command;
+}
+
+void MaskProc(BubblewrapOptions& options) {
+  for (const char* file :
+       {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/latency_stats",
+        "/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats"}) {
+    if (access(file, F_OK) == 0) options.masked_files.emplace_back(file);
+  }
+  for (const char* directory : {"/proc/acpi", "/proc/asound", "/proc/fs", "/proc/scsi"}) {
+    if (access(directory, F_OK) == 0) options.masked_directories.emplace_back(directory);
+  }
 }
 
 absl::StatusOr<std::string> FindBubblewrap(const std::string& name) {

@@ -1,8 +1,10 @@
 #ifndef LOCAL_BACKEND_SANDBOX_BUBBLEWRAP_H_
 #define LOCAL_BACKEND_SANDBOX_BUBBLEWRAP_H_
 
-// The command line of bubblewrap, which makes the namespaces of one sandbox. Thread-safe.
+// The command line of bubblewrap, which makes the namespaces of one sandbox, except that of the
+// network: that is its own already. Thread-safe.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,10 +16,17 @@ struct BubblewrapOptions {
   std::string program;  // an absolute path
   std::string root;     // the directory that becomes /
   std::string hostname;
+  int64_t shared_memory_bytes = 0;  // what /dev/shm may grow to; 0: half of the machine's memory
+  std::vector<std::string> masked_files;  // below /proc, to be empty and unreadable
+  std::vector<std::string> masked_directories;
   int seccomp_fd = -1;  // inherited: the filter
   int init_fd = -1;     // inherited: the program that becomes process 1
   int control_fd = -1;  // inherited: the init's socket to us
 };
+
+// Sets masked_files and masked_directories to what this kernel has that says something about the
+// whole machine.
+void MaskProc(BubblewrapOptions& options);
 
 std::vector<std::string> BubblewrapCommand(const BubblewrapOptions& options);
 

@@ -11,6 +11,8 @@
 #include "absl/synchronization/notification.h"
 #include "common/status/status_macros.h"
 #include "local-backend/sandbox/bubblewrap.h"
+#include "local-backend/sandbox/network_namespace.h"
+#include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox_init_image.h"
 #include "local-backend/sandbox/sandbox_keeper.h"
 #include "local-backend/sandbox/sandbox_process.h"
@@ -23,29 +25,47 @@ absl::StatusOr<std::unique_ptr<SandboxLauncher>> SandboxLauncher::Create(const O
   ASSIGN_OR_RETURN(UniqueFd filter, MakeSeccompFilter());
   ASSIGN_OR_RETURN(UniqueFd init, MakeSandboxInitFile());
   ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> loop, EventLoop::Start());
-  return std::unique_ptr<SandboxLauncher>(
-      new SandboxLauncher(std::move(bubblewrap), options.mount_point, std::move(filter),
-                          std::move(init), std::move(loop)));
+  return std::unique_ptr<SandboxLauncher>(new SandboxLauncher(
+      options, std::move(bubblewrap), std::move(filter), std::move(init), std::move(loop)));
 }
 
-SandboxLauncher::SandboxLauncher(std::string bubblewrap, std::string mount_point,
+SandboxLauncher::SandboxLauncher(const Options& options, std::string bubblewrap,
                                  UniqueFd seccomp_filter, UniqueFd init,
                                  std::unique_ptr<EventLoop> loop)
-    : bubblewrap_(std::move(bubblewrap)),
-      mount_point_(std::move(mount_point)),
+    : options_(options),
+      bubblewrap_(std::move(bubblewrap)),
       seccomp_filter_(std::move(seccomp_filter)),
       init_(std::move(init)),
-      loop_(std::move(loop)) {}
+      loop_(std::move(loop)) {
+  MaskProc(masks_);
+}
 
-SandboxLauncher::~SandboxLauncher() = default;
+// It would call what the loop's end takes away.
+SandboxLauncher::~SandboxLauncher() { disk_watch_.Stop(); }
 
 absl::StatusOr<std::shared_ptr<RunningSandbox>> SandboxLauncher::Start(const SandboxSpec& spec,
                                                                        const CancelEvent& cancel,
                                                                        SandboxEvents events,
                                                                        OnEnd on_end) {
   if (cancel.IsCancelled()) return absl::CancelledError("cancelled");
+  RunRlimits rlimits = {};
+  // A little more than it may write: that it wrote too much shall be seen.
+  if (spec.disk_bytes > 0) rlimits.file_bytes = static_cast<uint64_t>(spec.disk_bytes) + (1 << 20);
+  SandboxResources resources = {.limits = options_.limits};
+  if (options_.cgroups != nullptr) {
+    ASSIGN_OR_RETURN(resources.cgroup, options_.cgroups->NewRun(options_.limits));
+  } else {
+    rlimits.data_bytes = static_cast<uint64_t>(options_.limits.memory_bytes);
+    rlimits.processes = static_cast<uint64_t>(options_.limits.processes);
+  }
+  const bool has_uplink = spec.networking && options_.network_stack != nullptr;
+  ASSIGN_OR_RETURN(NetworkNamespace network, MakeNetworkNamespace(has_uplink));
+  if (has_uplink) {
+    resources.uplink =
+        std::make_unique<NetworkUplink>(std::move(network.tap), *options_.network_stack);
+  }
   ASSIGN_OR_RETURN(const std::string start, EncodeStart(kMainProcess, spec.uid, spec.gid, spec.cwd,
-                                                        spec.argv, spec.environment));
+                                                        spec.argv, spec.environment, rlimits));
   ASSIGN_OR_RETURN(const UniqueFd root, MountOverlay(spec.root));
   ASSIGN_OR_RETURN(ProcessPipes pipes, MakeProcessPipes());
   int sockets[2];
@@ -58,24 +78,29 @@ absl::StatusOr<std::shared_ptr<RunningSandbox>> SandboxLauncher::Start(const San
   const UniqueFd filter(
       open(absl::StrCat("/proc/self/fd/", seccomp_filter_.get()).c_str(), O_RDONLY | O_CLOEXEC));
   if (!filter.is_open()) return absl::ErrnoToStatus(errno, "cannot open the seccomp filter again");
-  SandboxLaunch launch = {.command = BubblewrapCommand({.program = bubblewrap_,
-                                                        .root = mount_point_,
-                                                        .hostname = spec.hostname,
-                                                        .seccomp_fd = filter.get(),
-                                                        .init_fd = init_.get(),
-                                                        .control_fd = init_end.get()}),
-                          .mount_point = mount_point_,
+  BubblewrapOptions bubblewrap = masks_;
+  bubblewrap.program = bubblewrap_;
+  bubblewrap.root = options_.mount_point;
+  bubblewrap.hostname = spec.hostname;
+  bubblewrap.shared_memory_bytes = options_.limits.memory_bytes / 2;
+  bubblewrap.seccomp_fd = filter.get();
+  bubblewrap.init_fd = init_.get();
+  bubblewrap.control_fd = init_end.get();
+  SandboxLaunch launch = {.command = BubblewrapCommand(bubblewrap),
+                          .mount_point = options_.mount_point,
                           .root = root.get(),
+                          .network = network.fd.get(),
                           .inherited = {filter.get(), init_.get(), init_end.get()},
-                          .control = std::move(our_end)};
+                          .control = std::move(our_end),
+                          .cgroup = resources.cgroup.get()};
   ASSIGN_OR_RETURN(SandboxProcess process, LaunchSandbox(std::move(launch)));
   init_end.Reset();
   // Where this fails, bubblewrap has ended, and the keeper finds out why.
   (void)SendFrame(process.control.get(), FrameType::kStart, start,
                   {pipes.in_read.get(), pipes.out_write.get(), pipes.err_write.get()});
-  const auto keeper =
-      std::make_shared<SandboxKeeper>(*loop_, std::move(process), std::move(pipes), spec, cancel,
-                                      std::move(events), std::move(on_end));
+  const auto keeper = std::make_shared<SandboxKeeper>(
+      *loop_, disk_watch_, std::move(process), std::move(pipes), std::move(resources), spec,
+      rlimits, cancel, std::move(events), std::move(on_end));
   keeper->Begin();
   return keeper;
 }

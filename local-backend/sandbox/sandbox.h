@@ -1,9 +1,10 @@
 #ifndef LOCAL_BACKEND_SANDBOX_SANDBOX_H_
 #define LOCAL_BACKEND_SANDBOX_SANDBOX_H_
 
-// Runs commands on an overlay in namespaces of its own: processes, mounts, network (loopback only),
-// IPC, hostname, with few capabilities and system calls. A sandbox is made for one command; others
-// may be started beside it while it runs. When its end is told, nothing of the sandbox is alive.
+// Runs commands on an overlay in namespaces of its own: processes, mounts, network (loopback,
+// and a way out if wanted), IPC, hostname, with few capabilities and system calls. A sandbox is
+// made for one command; others may be started beside it while it runs. When its end is told,
+// nothing of the sandbox is alive.
 //
 // All sandboxes of a launcher are followed by one thread, which makes the callbacks: they must not
 // block.
@@ -18,9 +19,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/files/unique_fd.h"
+#include "local-backend/sandbox/bubblewrap.h"
 #include "local-backend/sandbox/cancel_event.h"
+#include "local-backend/sandbox/disk_usage.h"
 #include "local-backend/sandbox/event_loop.h"
+#include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/overlay.h"
+#include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox_init_protocol.h"
 
 namespace contree {
@@ -40,6 +45,9 @@ struct SandboxSpec : ProcessSpec {
   OverlayMount root;  // writable
   std::string hostname;
   absl::Duration timeout = absl::InfiniteDuration();
+  // What root.upper may grow to, give or take what is written between two looks at it; 0: no bound.
+  int64_t disk_bytes = 0;
+  bool networking = false;  // a way out, where the launcher has one
 };
 
 enum class OutputStream { kStdout, kStderr };
@@ -53,10 +61,16 @@ struct SandboxExit {
   bool core_dump = false;
   bool timed_out = false;  // killed when the timeout passed
   absl::Duration elapsed;
-  ExitedReply usage = {};
+  ExitedReply usage = {};           // processor time: of all that ran, where there are cgroups
+  int64_t out_of_memory_kills = 0;  // processes that the kernel ended at the memory limit
+  NetworkTraffic traffic = {};      // over the way out
+  std::string network_error;        // why it had no way out to the end; empty: it had, or none was
+                                    // wanted
+  int64_t written_bytes = 0;        // what it was killed for: more than disk_bytes; 0: it was not
 };
 
-// What happens to one process meanwhile, on the launcher's thread.
+// What happens to one process meanwhile, on the launcher's thread. That the sandbox reached a limit
+// is said on the stderr of its command.
 struct SandboxEvents {
   std::function<void(int pid)> on_started = nullptr;  // the process id as the sandbox sees it
   std::function<void(OutputStream stream, absl::string_view bytes)> on_output = nullptr;
@@ -92,6 +106,12 @@ class SandboxLauncher {
     std::string bubblewrap = "bwrap";  // a path, or a name on the PATH
     std::string
         mount_point;  // an empty directory; sandboxes attach their root there, each for itself
+    RunLimits limits = {};
+    // Holds runs to the limits; outlives the launcher. Null: rlimits do, as far as they can: memory
+    // is bounded for each process, and processes for all runs together.
+    CgroupTree* cgroups = nullptr;
+    // The way out of sandboxes; outlives the launcher. Null: they have loopback only.
+    const NetworkStackProgram* network_stack = nullptr;
   };
 
   // FailedPrecondition: something that isolation needs is missing; the message says what.
@@ -117,13 +137,15 @@ class SandboxLauncher {
                                   const SandboxEvents& events);
 
  private:
-  SandboxLauncher(std::string bubblewrap, std::string mount_point, UniqueFd seccomp_filter,
+  SandboxLauncher(const Options& options, std::string bubblewrap, UniqueFd seccomp_filter,
                   UniqueFd init, std::unique_ptr<EventLoop> loop);
 
+  const Options options_;
   const std::string bubblewrap_;
-  const std::string mount_point_;
+  BubblewrapOptions masks_;  // set once
   const UniqueFd seccomp_filter_;
   const UniqueFd init_;
+  DiskWatch disk_watch_;
   const std::unique_ptr<EventLoop> loop_;
 };
 

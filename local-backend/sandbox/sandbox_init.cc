@@ -36,7 +36,6 @@ using contree::StartedReply;
 using contree::StartRequest;
 
 constexpr int kMaxProcesses = 1024;  // that the backend may have asked for at once
-constexpr rlim_t kMaxUserProcesses = 8192;
 constexpr rlim_t kOpenFiles = 1024;  // a command may raise it
 constexpr int kCannotRun = 126;      // as shells have it
 constexpr int kNotFound = 127;
@@ -145,6 +144,12 @@ void MakeDirectories(const char* path) {
   free(copy);
 }
 
+void Bound(int resource, uint64_t value) {
+  if (value == 0) return;
+  const rlimit limit = {value, value};
+  setrlimit(static_cast<__rlimit_resource>(resource), &limit);
+}
+
 [[noreturn]] void Become(const StartRequest& request, const char* cwd, char** argv, char** env,
                          const int descriptors[3]) {
   setsid();
@@ -156,10 +161,9 @@ void MakeDirectories(const char* path) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  // A bound on what one careless command can fork; the kernel counts all sandboxes' processes of a
-  // uid together.
-  const rlimit limit = {kMaxUserProcesses, kMaxUserProcesses};
-  setrlimit(RLIMIT_NPROC, &limit);
+  Bound(RLIMIT_DATA, request.rlimits.data_bytes);
+  Bound(RLIMIT_FSIZE, request.rlimits.file_bytes);
+  Bound(RLIMIT_NPROC, request.rlimits.processes);
   // What the backend allows itself is no default for programs that walk over all they may open.
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > kOpenFiles) {

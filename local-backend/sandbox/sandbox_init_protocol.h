@@ -25,12 +25,20 @@ struct FrameHeader {
   uint32_t size;
 };
 
+// 0: left as it is.
+struct RunRlimits {
+  uint64_t data_bytes;  // of each process
+  uint64_t file_bytes;  // of each file
+  uint64_t processes;   // of the user id, in all sandboxes together
+};
+
 struct StartRequest {
   uint32_t spid;
   uint32_t uid;
   uint32_t gid;
   uint32_t argument_count;
   uint32_t environment_count;
+  RunRlimits rlimits;
 };
 
 // To the process with this spid and all that it started; spid 0: to everything in the sandbox.

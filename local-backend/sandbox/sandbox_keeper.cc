@@ -67,10 +67,17 @@ absl::StatusOr<ProcessPipes> MakeProcessPipes() {
   return pipes;
 }
 
-SandboxKeeper::SandboxKeeper(EventLoop& loop, SandboxProcess process, ProcessPipes pipes,
-                             const SandboxSpec& spec, const CancelEvent& cancel,
-                             SandboxEvents events, SandboxLauncher::OnEnd on_end)
+SandboxKeeper::SandboxKeeper(EventLoop& loop, DiskWatch& disk_watch, SandboxProcess process,
+                             ProcessPipes pipes, SandboxResources resources,
+                             const SandboxSpec& spec, const RunRlimits& rlimits,
+                             const CancelEvent& cancel, SandboxEvents events,
+                             SandboxLauncher::OnEnd on_end)
     : loop_(loop),
+      disk_watch_(disk_watch),
+      resources_(std::move(resources)),
+      upper_(spec.root.upper),
+      disk_bytes_(spec.disk_bytes),
+      rlimits_(rlimits),
       cancel_(cancel),
       timeout_(spec.timeout),
       on_end_(std::move(on_end)),
@@ -91,6 +98,7 @@ SandboxKeeper::SandboxKeeper(EventLoop& loop, SandboxProcess process, ProcessPip
 }
 
 SandboxKeeper::~SandboxKeeper() {
+  if (disk_watch_id_.has_value()) disk_watch_.Remove(*disk_watch_id_);
   if (pid_ > 0) {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
@@ -115,6 +123,63 @@ void SandboxKeeper::OnBegin() {
     KillEverything();
   }
   FeedStdin(main_);
+  if (resources_.uplink != nullptr) {
+    const auto tap = loop_.Watch(resources_.uplink->tap(), EPOLLIN,
+                                 [self = shared_from_this()] { self->OnTap(); });
+    if (tap.ok()) tap_watch_ = *tap;
+  }
+  if (disk_bytes_ > 0) {
+    disk_watch_id_ = disk_watch_.Add(upper_, disk_bytes_,
+                                     [self = weak_from_this(), &loop = loop_](int64_t bytes) {
+                                       loop.Post([self, bytes] {
+                                         if (const auto keeper = self.lock())
+                                           keeper->OnTooMuchWritten(bytes);
+                                       });
+                                     });
+  }
+}
+
+// Something wants out of the sandbox.
+void SandboxKeeper::OnTap() {
+  loop_.Unwatch(*tap_watch_);
+  tap_watch_.reset();
+  resources_.uplink->Begin();
+}
+
+void SandboxKeeper::OnTooMuchWritten(int64_t bytes) {
+  if (exited_ || pid_ < 0 || killing_) return;
+  written_bytes_ = bytes;
+  KillEverything();
+}
+
+void SandboxKeeper::SayWhichLimitsWereReached() {
+  const auto say = [this](const std::string& text) {
+    if (main_->events.on_output) {
+      main_->events.on_output(OutputStream::kStderr, absl::StrCat("contree: ", text, "\n"));
+    }
+  };
+  main_->exit.written_bytes = written_bytes_;
+  if (written_bytes_ > 0) {
+    say(absl::StrCat("the command was stopped: it wrote more than the ", disk_bytes_,
+                     " bytes that it may"));
+  }
+  if (resources_.cgroup == nullptr || !main_->started) return;
+  const RunUsage usage = resources_.cgroup->Usage();
+  // Without what it took to make the sandbox.
+  const absl::Duration user = usage.user_cpu - usage_at_start_.user_cpu;
+  const absl::Duration system = usage.system_cpu - usage_at_start_.system_cpu;
+  if (user + system > absl::ZeroDuration()) {
+    main_->exit.usage.user_microseconds = absl::ToInt64Microseconds(user);
+    main_->exit.usage.system_microseconds = absl::ToInt64Microseconds(system);
+  }
+  main_->exit.out_of_memory_kills = usage.out_of_memory_kills;
+  if (usage.out_of_memory_kills > 0) {
+    say(absl::StrCat("out of memory: a run may have ", resources_.limits.memory_bytes,
+                     " bytes; the kernel ended ", usage.out_of_memory_kills, " of its processes"));
+  }
+  if (usage.refused_processes > 0) {
+    say(absl::StrCat("too many processes: a run may have ", resources_.limits.processes));
+  }
 }
 
 void SandboxKeeper::Watch(Channel& channel, uint32_t events, void (SandboxKeeper::*callback)()) {
@@ -159,8 +224,8 @@ SandboxKeeper::ProcessRef SandboxKeeper::Find(uint32_t spid) {
 
 absl::Status SandboxKeeper::StartProcess(uint32_t spid, ProcessSpec spec, SandboxEvents events) {
   auto process = std::make_shared<Process>();
-  ASSIGN_OR_RETURN(process->request,
-                   EncodeStart(spid, spec.uid, spec.gid, spec.cwd, spec.argv, spec.environment));
+  ASSIGN_OR_RETURN(process->request, EncodeStart(spid, spec.uid, spec.gid, spec.cwd, spec.argv,
+                                                 spec.environment, rlimits_));
   ASSIGN_OR_RETURN(process->pipes, MakeProcessPipes());
   process->spid = spid;
   process->events = std::move(events);
@@ -336,6 +401,9 @@ void SandboxKeeper::OnStarted(const StartedReply& reply) {
   }
   process->started = true;
   process->exit.pid = reply.pid;
+  if (process == main_ && resources_.cgroup != nullptr) {
+    usage_at_start_ = resources_.cgroup->Usage();
+  }
   if (process->events.on_started) process->events.on_started(reply.pid);
   // Not before: that it has started comes first for the caller too.
   WatchProcess(process->out, EPOLLIN, process, &SandboxKeeper::OnStdout);
@@ -520,9 +588,9 @@ absl::StatusOr<SandboxExit> SandboxKeeper::Outcome() {
     exit.elapsed = exited_at_ - began_;
     return exit;
   }
-  if (overdue_ && timed_out_) {
-    // So many processes were to be ended that the init was ended before it could report. The
-    // command's time was up all the same.
+  if ((overdue_ && (timed_out_ || written_bytes_ > 0)) || exit.out_of_memory_kills > 0) {
+    // So many processes were to be ended that the init was ended before it could report, or memory
+    // was so short that it was among those that the kernel chose.
     exit.signal = SIGKILL;
     exit.elapsed = absl::Now() - began_;
     return exit;
@@ -570,6 +638,16 @@ void SandboxKeeper::EndIfOver() {
   writable_watch_.reset();
   Close(control_);
   Close(diagnostics_);
+  if (tap_watch_.has_value()) loop_.Unwatch(*tap_watch_);
+  tap_watch_.reset();
+  if (disk_watch_id_.has_value()) disk_watch_.Remove(*disk_watch_id_);
+  if (!cancel_.IsCancelled()) SayWhichLimitsWereReached();
+  if (resources_.uplink != nullptr) {
+    main_->exit.traffic = resources_.uplink->traffic();
+    main_->exit.network_error = std::string(resources_.uplink->Check().message());
+  }
+  resources_.uplink.reset();
+  resources_.cgroup.reset();
   on_end_(Outcome());
 }
 

@@ -17,7 +17,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/files/unique_fd.h"
+#include "local-backend/sandbox/disk_usage.h"
 #include "local-backend/sandbox/event_loop.h"
+#include "local-backend/sandbox/network_uplink.h"
+#include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox.h"
 #include "local-backend/sandbox/sandbox_process.h"
 
@@ -30,14 +33,22 @@ struct ProcessPipes {
 };
 absl::StatusOr<ProcessPipes> MakeProcessPipes();
 
+// What a sandbox has beside its processes, given back at its end.
+struct SandboxResources {
+  RunLimits limits;
+  std::unique_ptr<RunCgroup> cgroup = nullptr;      // null: rlimits hold it
+  std::unique_ptr<NetworkUplink> uplink = nullptr;  // null: loopback only
+};
+
 // Kept alive by what the loop watches for it, until the end.
 class SandboxKeeper final : public RunningSandbox,
                             public std::enable_shared_from_this<SandboxKeeper> {
  public:
-  // The command was sent to the init already; `pipes` are its, `cancel` outlives the end.
-  SandboxKeeper(EventLoop& loop, SandboxProcess process, ProcessPipes pipes,
-                const SandboxSpec& spec, const CancelEvent& cancel, SandboxEvents events,
-                SandboxLauncher::OnEnd on_end);
+  // The command was sent to the init already; `pipes` are its, `cancel` outlives the end, `rlimits`
+  // are those of every process.
+  SandboxKeeper(EventLoop& loop, DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
+                SandboxResources resources, const SandboxSpec& spec, const RunRlimits& rlimits,
+                const CancelEvent& cancel, SandboxEvents events, SandboxLauncher::OnEnd on_end);
   ~SandboxKeeper() override;  // nothing of the sandbox is alive afterwards
 
   // Once, from any thread.
@@ -97,6 +108,9 @@ class SandboxKeeper final : public RunningSandbox,
   void OnDeath();
   void OnCancel();
   void OnTime();
+  void OnTap();
+  void OnTooMuchWritten(int64_t bytes);
+  void SayWhichLimitsWereReached();
   void OnStdout(const ProcessRef& process);
   void OnStderr(const ProcessRef& process);
   bool Forward(const ProcessRef& process, Channel& channel, OutputStream stream);
@@ -109,6 +123,11 @@ class SandboxKeeper final : public RunningSandbox,
   absl::StatusOr<SandboxExit> Outcome();
 
   EventLoop& loop_;
+  DiskWatch& disk_watch_;
+  SandboxResources resources_;
+  const std::string upper_;
+  const int64_t disk_bytes_;
+  const RunRlimits rlimits_;
   const CancelEvent& cancel_;
   const absl::Duration timeout_;
   SandboxLauncher::OnEnd on_end_;
@@ -118,6 +137,8 @@ class SandboxKeeper final : public RunningSandbox,
   Channel control_;
   Channel diagnostics_;
   std::optional<EventLoop::WatchId> cancel_watch_;
+  std::optional<EventLoop::WatchId> tap_watch_;
+  std::optional<DiskWatch::Id> disk_watch_id_;
   std::optional<EventLoop::TimerId> timer_;
   std::deque<Frame> outgoing_;
   std::optional<EventLoop::WatchId> writable_watch_;  // of a copy of the control socket
@@ -130,6 +151,8 @@ class SandboxKeeper final : public RunningSandbox,
   bool exited_ = false;  // main_ has, by the init's report
   bool killing_ = false;
   bool timed_out_ = false;
+  RunUsage usage_at_start_;
+  int64_t written_bytes_ = 0;  // once it was too much
   bool overdue_ = false;
   bool over_ = false;
 

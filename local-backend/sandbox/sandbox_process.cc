@@ -1,6 +1,7 @@
 #include "local-backend/sandbox/sandbox_process.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -30,14 +31,36 @@ namespace {
   _exit(1);
 }
 
-[[noreturn]] void Child(char* const* argv, const char* mount_point, int root,
-                        const std::vector<int>& inherited, int null, int diagnostics) {
+// Moves the caller, which has one thread, into groups of version 1. By "tasks": a thread that moves
+// itself need not wait until no thread anywhere is being made, which takes up to 10 ms.
+void EnterGroups(const RunCgroup& cgroup) {
+  for (const std::string& file : cgroup.task_files()) {
+    const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1) Complain("cannot enter the run's cgroup", errno);
+    close(fd);
+  }
+}
+
+// A child in the group of version 2, if there is one.
+pid_t ForkInto(const RunCgroup* cgroup) {
+  if (cgroup == nullptr || cgroup->clone_fd() < 0) return _Fork();
+  clone_args arguments = {};
+  arguments.flags = CLONE_INTO_CGROUP;
+  arguments.exit_signal = SIGCHLD;
+  arguments.cgroup = static_cast<uint64_t>(cgroup->clone_fd());
+  return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
+[[noreturn]] void Child(char* const* argv, const SandboxLaunch& launch, int null, int diagnostics) {
   if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(diagnostics, 2) < 0) _exit(1);
+  if (launch.cgroup != nullptr) EnterGroups(*launch.cgroup);
+  if (setns(launch.network, CLONE_NEWNET) != 0) Complain("cannot enter the network", errno);
   if (unshare(CLONE_NEWNS) != 0) Complain("cannot make a mount namespace", errno);
-  if (move_mount(root, "", AT_FDCWD, mount_point, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+  if (move_mount(launch.root, "", AT_FDCWD, launch.mount_point.c_str(), MOVE_MOUNT_F_EMPTY_PATH) !=
+      0) {
     Complain("cannot attach the root file system", errno);
   }
-  for (const int fd : inherited) fcntl(fd, F_SETFD, 0);
+  for (const int fd : launch.inherited) fcntl(fd, F_SETFD, 0);
   execv(argv[0], argv);
   Complain(argv[0], errno);
 }
@@ -55,11 +78,10 @@ absl::StatusOr<SandboxProcess> LaunchSandbox(SandboxLaunch launch) {
   std::vector<char*> argv;
   for (std::string& word : launch.command) argv.push_back(word.data());
   argv.push_back(nullptr);
-  process.pid = _Fork();
+  process.pid = ForkInto(launch.cgroup);
   if (process.pid < 0) return absl::ErrnoToStatus(errno, "fork");
   if (process.pid == 0) {
-    Child(argv.data(), launch.mount_point.c_str(), launch.root, launch.inherited, null.get(),
-          diagnostics.get());
+    Child(argv.data(), launch, null.get(), diagnostics.get());
   }
   // glibc 2.36 declares pidfd_open without C linkage.
   process.pid_fd.Reset(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
@@ -122,13 +144,15 @@ absl::Status SendFrame(int control, FrameType type, const std::string& payload,
 absl::StatusOr<std::string> EncodeStart(uint32_t spid, uint32_t uid, uint32_t gid,
                                         const std::string& cwd,
                                         const std::vector<std::string>& argv,
-                                        const std::vector<std::string>& environment) {
+                                        const std::vector<std::string>& environment,
+                                        const RunRlimits& rlimits) {
   if (argv.empty()) return absl::InvalidArgumentError("there is no command");
   const StartRequest request = {.spid = spid,
                                 .uid = uid,
                                 .gid = gid,
                                 .argument_count = static_cast<uint32_t>(argv.size()),
-                                .environment_count = static_cast<uint32_t>(environment.size())};
+                                .environment_count = static_cast<uint32_t>(environment.size()),
+                                .rlimits = rlimits};
   std::string payload(reinterpret_cast<const char*>(&request), sizeof request);
   const auto append = [&payload](const std::string& text) -> absl::Status {
     if (text.find('\0') != std::string::npos) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/files/unique_fd.h"
+#include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox_init_protocol.h"
 
 namespace contree {
@@ -25,9 +26,11 @@ struct SandboxProcess {
 struct SandboxLaunch {
   std::vector<std::string> command;  // of bubblewrap
   std::string mount_point;
-  int root = -1;  // the detached mount to attach there, in a mount namespace of the child's own
+  int root = -1;     // the detached mount to attach there, in a mount namespace of the child's own
+  int network = -1;  // the network namespace of the child
   std::vector<int> inherited;  // descriptors that stay open in the child, under their numbers
   UniqueFd control;            // our end of the socket, kept in SandboxProcess
+  const RunCgroup* cgroup = nullptr;  // that the child starts in; null: in ours
 };
 
 // Forks and executes. The child dies with the calling thread. Internal: what the system said.
@@ -46,7 +49,8 @@ absl::Status SendFrame(int control, FrameType type, const std::string& payload,
 absl::StatusOr<std::string> EncodeStart(uint32_t spid, uint32_t uid, uint32_t gid,
                                         const std::string& cwd,
                                         const std::vector<std::string>& argv,
-                                        const std::vector<std::string>& environment);
+                                        const std::vector<std::string>& environment,
+                                        const RunRlimits& rlimits);
 
 }  // namespace contree
 

@@ -450,6 +450,91 @@ TEST(SandboxProcessesTest, ManyAtOnceInOneSandbox) {
   EXPECT_FALSE(main.AwaitEnd().ok());
 }
 
+TEST(SandboxTest, ProcessesAreBoundedForEachRunAndItIsSaid) {
+  if (TestCgroups() == nullptr) GTEST_SKIP() << "no cgroups for this user here";
+  const Result result = RunSpec(
+      Shell("i=0; while [ $i -lt 450 ]; do sleep 100 2>/dev/null & i=$((i+1)); done; wait"));
+  ASSERT_OK(result.exit);
+  EXPECT_THAT(result.err, HasSubstr("contree: too many processes: a run may have 400\n"));
+}
+
+TEST(SandboxTest, MemoryIsBoundedForAllProcessesOfARunAndItIsSaid) {
+  if (TestCgroups() == nullptr) GTEST_SKIP() << "no cgroups for this user here";
+  const Result result =
+      RunSpec(Shell("dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null; echo $?"));
+  ASSERT_OK(result.exit);
+  EXPECT_EQ(result.out, "137\n");
+  EXPECT_THAT(result.err,
+              HasSubstr("contree: out of memory: a run may have 268435456 bytes; the kernel ended "
+                        "1 of its processes\n"));
+  EXPECT_EQ(result.exit->out_of_memory_kills, 1);
+  EXPECT_EQ(result.exit->exit_code, 0);
+  // What lies in memory file systems counts too.
+  const Result files =
+      RunSpec(Shell("dd if=/dev/zero of=/dev/shm/big bs=1M count=400 2>/dev/null; echo $?"));
+  ASSERT_OK(files.exit);
+  EXPECT_THAT(files.out, Not(HasSubstr("\n0\n")));
+  EXPECT_NE(files.out, "0\n");
+}
+
+TEST(SandboxTest, WithoutCgroupsMemoryIsBoundedForEachProcess) {
+  ASSERT_OK_AND_ASSIGN(
+      const auto launcher,
+      SandboxLauncher::Create({.mount_point = NewTestDirectory(), .limits = kTestLimits}));
+  std::string out;
+  SandboxEvents events;
+  events.on_output = [&out](OutputStream, absl::string_view bytes) {
+    absl::StrAppend(&out, bytes);
+  };
+  const CancelEvent never;
+  ASSERT_OK(launcher->Run(
+      Shell("dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null || echo refused"), never,
+      events));
+  EXPECT_EQ(out, "refused\n");
+}
+
+TEST(SandboxTest, ProcessorTimeOfAllProcessesCounts) {
+  if (TestCgroups() == nullptr) GTEST_SKIP() << "no cgroups for this user here";
+  // In the background, and never waited for.
+  const Result result = RunSpec(Shell("(timeout 0.5 sh -c 'while :; do :; done' &) ; sleep 0.7"));
+  ASSERT_OK(result.exit);
+  EXPECT_GT(result.exit->usage.user_microseconds + result.exit->usage.system_microseconds, 100'000);
+}
+
+TEST(SandboxTest, GroupsOfRunsAreRemoved) {
+  if (TestCgroups() == nullptr) GTEST_SKIP() << "no cgroups for this user here";
+  ASSERT_OK_AND_ASSIGN(auto run, TestCgroups()->NewRun(kTestLimits));
+  std::vector<std::string> directories;
+  for (const std::string& file : run->task_files()) {
+    directories.push_back(file.substr(0, file.rfind('/')));
+  }
+  struct stat info;
+  for (const std::string& directory : directories) EXPECT_EQ(stat(directory.c_str(), &info), 0);
+  run.reset();
+  for (const std::string& directory : directories) EXPECT_NE(stat(directory.c_str(), &info), 0);
+}
+
+TEST(SandboxTest, WhatItWritesIsBounded) {
+  SandboxSpec spec = Shell("cd /; while :; do head -c 1000000 /dev/zero > f$i; i=$((i+1)); done");
+  spec.disk_bytes = 32 << 20;
+  spec.timeout = absl::Seconds(60);
+  const Result result = RunSpec(spec);
+  ASSERT_OK(result.exit);
+  EXPECT_FALSE(result.exit->timed_out);
+  EXPECT_GT(result.exit->written_bytes, spec.disk_bytes);
+  EXPECT_EQ(result.exit->signal, 9);
+  EXPECT_THAT(result.err, HasSubstr("contree: the command was stopped: it wrote more than the "
+                                    "33554432 bytes that it may\n"));
+  // One file alone does not get far between two looks.
+  spec = Shell("head -c 200000000 /dev/zero > /f");
+  spec.disk_bytes = 32 << 20;
+  ASSERT_OK(RunSpec(spec).exit);
+  struct stat info;
+  ASSERT_EQ(stat(absl::StrCat(spec.root.upper, "/f").c_str(), &info), 0);
+  EXPECT_GT(info.st_size, 32 << 20);
+  EXPECT_LE(info.st_size, 33 << 20);
+}
+
 TEST(SandboxTest, ManyAtOnce) {
   std::vector<std::thread> threads;
   std::vector<std::string> outputs(16);

@@ -259,6 +259,12 @@ std::vector<IdRange> ParseIdMap(absl::string_view text) {
   return map;
 }
 
+absl::StatusOr<NamespaceRoot> RootOutside() {
+  ASSIGN_OR_RETURN(const std::vector<IdRange> uids, ChooseMap("uid", geteuid()));
+  ASSIGN_OR_RETURN(const std::vector<IdRange> gids, ChooseMap("gid", getegid()));
+  return NamespaceRoot{.uid = uids[0].outside, .gid = gids[0].outside};
+}
+
 absl::StatusOr<std::string> EnterPrivateNamespaces(const std::string& directory) {
   ASSIGN_OR_RETURN(const std::vector<IdRange> uids, ChooseMap("uid", geteuid()));
   ASSIGN_OR_RETURN(const std::vector<IdRange> gids, ChooseMap("gid", getegid()));

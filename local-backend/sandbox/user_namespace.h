@@ -27,6 +27,15 @@ struct IdRange {
   friend bool operator==(const IdRange&, const IdRange&) = default;
 };
 
+// Who the root of the namespace is outside.
+struct NamespaceRoot {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+// As EnterPrivateNamespaces will choose. FailedPrecondition: as there.
+absl::StatusOr<NamespaceRoot> RootOutside();
+
 // Moves this process into a new user namespace with kNamespaceIds ids and a mount namespace of its
 // own, as uid 0 there. `directory` becomes 0700, owned by that uid 0, and is shown at the path that
 // is returned: its parents need not be open to the new uid. Call it while the process has one

@@ -134,6 +134,11 @@ def debian_repositories():
         libraries = {"seccomp": ["libseccomp"]},
     )
     debian_library(
+        name = "libslirp",
+        apt = "libslirp-dev",
+        libraries = {"slirp": ["-lslirp"]},
+    )
+    debian_library(
         name = "spdlog",
         apt = "libspdlog-dev",
         libraries = {"spdlog": ["spdlog"]},
