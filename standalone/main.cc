@@ -12,6 +12,7 @@
 #include "standalone/install.h"
 #include "standalone/login.h"
 #include "standalone/options.h"
+#include "standalone/registry.h"
 #include "standalone/serve.h"
 #include "standalone/status.h"
 
@@ -31,6 +32,8 @@ absl::Status RunCommand(const contree::standalone::Options& options) {
       return contree::standalone::RunUninstall(options, std::cout);
     case Command::kLogin:
       return contree::standalone::RunLogin(options, std::cout);
+    case Command::kRegistry:
+      return contree::standalone::RunRegistry(options, std::cout);
     case Command::kStatus:
       return contree::standalone::RunStatus(options, std::cout);
     case Command::kDoctor:
@@ -44,7 +47,8 @@ absl::Status RunCommand(const contree::standalone::Options& options) {
 // Those that a person waits for, whose Ctrl-C must end them.
 bool TalksToAPerson(Command command) {
   return command == Command::kInstall || command == Command::kUninstall ||
-         command == Command::kLogin || command == Command::kDoctor || command == Command::kStatus;
+         command == Command::kLogin || command == Command::kRegistry ||
+         command == Command::kDoctor || command == Command::kStatus;
 }
 
 }  // namespace

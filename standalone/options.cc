@@ -147,10 +147,18 @@ std::vector<std::pair<const CLI::App*, Command>> AddSubcommands(CLI::App& app, O
       "login", "Store a token for the ConTree API, from the prompt or standard input");
   login->add_option("--profile", options.profile, "The profile of auth.ini that gets it")
       ->capture_default_str();
+  CLI::App* registry =
+      app.add_subcommand("registry", "Registry credentials: list, add (from the prompt), remove");
+  registry->add_option("ACTION", options.registry_action, "What to do")
+      ->required()
+      ->check(CLI::IsMember({"list", "add", "remove"}));
+  registry->add_option("REGISTRY", options.registry, "Such as ghcr.io; for add and remove");
+  registry->add_option("--username", options.registry_username,
+                       "The user name there; without it the token is an identity token");
   CLI::App* doctor =
       app.add_subcommand("doctor", "What this machine can do, what it lacks, and what mends it");
   CLI::App* status = app.add_subcommand("status", "What runs, where its data is, how large");
-  for (CLI::App* command : {doctor, status}) {
+  for (CLI::App* command : {registry, doctor, status}) {
     command->add_flag("--json", options.json, "For programs: one JSON object");
   }
   CLI::App* backend = app.add_subcommand("local-backend", "");
@@ -158,8 +166,8 @@ std::vector<std::pair<const CLI::App*, Command>> AddSubcommands(CLI::App& app, O
   backend->add_option("--ready-fd", options.ready_fd);
   return {{demo, Command::kDemo},           {install, Command::kInstall},
           {uninstall, Command::kUninstall}, {login, Command::kLogin},
-          {doctor, Command::kDoctor},       {status, Command::kStatus},
-          {backend, Command::kLocalBackend}};
+          {registry, Command::kRegistry},   {doctor, Command::kDoctor},
+          {status, Command::kStatus},       {backend, Command::kLocalBackend}};
 }
 
 // manual and completion print what the options themselves say.
@@ -339,6 +347,7 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
     case Command::kInstall:
     case Command::kUninstall:
     case Command::kLogin:
+    case Command::kRegistry:
       break;
     case Command::kDemo:
     case Command::kLocalBackend:

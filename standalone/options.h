@@ -21,6 +21,7 @@ enum class Command {
   kInstall,       // sets contree-mcp up in a client
   kUninstall,     // takes it out again
   kLogin,         // stores a token in the vendor's auth.ini
+  kRegistry,      // lists, adds and removes registry credentials
   kDoctor,        // what this machine can do, and what it lacks
   kStatus,        // what runs and where its data is
   kLocalBackend,  // what contree-mcp runs itself as, to serve the embedded backend
@@ -50,7 +51,7 @@ struct Options {
   // Of kDoctor and kStatus: why flags, environment and files name no platform; empty: they do, or
   // name none.
   std::string platform_problem;
-  bool json = false;  // one JSON object instead of lines
+  bool json = false;  // one JSON object instead of lines; of kRegistry too
 
   std::string client;                         // of kInstall and kUninstall: a name
   std::string server_name = "contree";        // what the client calls contree-mcp
@@ -58,6 +59,9 @@ struct Options {
   bool yes = false;                           // do not ask
   bool print = false;                         // only show what belongs into the configuration
   std::string profile = "default";            // of kLogin
+  std::string registry_action;                // of kRegistry: "list", "add", "remove"
+  std::string registry;                       // of its add and remove
+  std::string registry_username;              // of its add; empty: an identity token
 
   int ready_fd = -1;  // of kLocalBackend
 };

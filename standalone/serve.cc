@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "auth-service/auth_service.h"
 #include "common/files/state_directory.h"
 #include "common/server/grpc_server.h"
 #include "common/server/termination.h"
@@ -18,6 +17,7 @@
 #include "contree-service/contree_service.h"
 #include "gateway/gateway.h"
 #include "gateway/workspace/workspace.h"
+#include "standalone/desk_auth_service.h"
 #include "standalone/desktop_browser.h"
 #include "standalone/embedded_backend.h"
 #include "sync-service/sync_service.h"
@@ -99,13 +99,7 @@ absl::Status Serve(const Options& options) {
   ASSIGN_OR_RETURN(const auto contree_service,
                    ContreeService::Create(
                        {.state_dir = absl::StrCat(state_dir, "/contree-service")}, platform.get()));
-  ProtectProcessMemory();
-  ASSIGN_OR_RETURN(
-      const auto auth_service,
-      AuthService::Create({.state_dir = absl::StrCat(state_dir, "/auth-service"),
-                           .foreign = {.docker_config = ForeignSources::DefaultDockerConfig()},
-                           .network = {.insecure_registries = options.insecure_registries,
-                                       .private_registries = options.private_registries}}));
+  ASSIGN_OR_RETURN(const auto auth_service, OpenDeskAuthService(options));
   ASSIGN_OR_RETURN(const auto sync_service,
                    SyncService::Create({.state_dir = absl::StrCat(state_dir, "/sync-service")}));
   ASSIGN_OR_RETURN(const auto server,
