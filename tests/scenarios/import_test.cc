@@ -1,10 +1,16 @@
 // Images from registries, end to end: contree-mcp, its embedded backend, Debian's docker-registry.
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 
+#include "common/testing/temp_directory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "standalone/mcp_stdio_client.h"
 #include "tests/harness/desk.h"
+#include "tests/harness/server_process.h"
 #include "tests/harness/test_registry.h"
 
 namespace contree::testing_harness {
@@ -18,6 +24,11 @@ using testing::Not;
 constexpr char kAnonymous[] = "i_accept_that_anonymous_access_might_be_rate_limited";
 
 class ImportTest : public DeskTest {};
+
+std::string Content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
 
 TEST_F(ImportTest, AnImageIsImportedOnceRunAndKnowsWhereItIsFrom) {
   TestRegistry registry;
@@ -73,6 +84,49 @@ TEST_F(ImportTest, APrivateRegistryNeedsCredentialsThatAreTriedFirst) {
   // Nothing that an agent can read shows the password.
   EXPECT_THAT(Call("get_operation", {{"operation_id", imported.at("operation_id")}}).dump(),
               Not(HasSubstr(kPassword)));
+}
+
+TEST_F(ImportTest, ThePasswordIsInNoFileAndNoLog) {
+  TestRegistry registry({.access = TestRegistryOptions::Access::kPassword});
+  const std::string reference = registry.Push("team/logged:1", {BusyboxImage("logged\n")});
+  const TempDirectory directory;
+  const std::string log = directory.File("log");
+  auto session =
+      standalone::McpStdioClient::Start({Program("standalone/contree-mcp"), "--local",
+                                         "--state-dir", state_dir(), "--log-level", "debug"},
+                                        log);
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_TRUE((*session)->Initialize("2025-06-18", kAnswerTimeout).ok());
+  CallOn(**session, "registry_auth",
+         {{"registry_url", registry.host()}, {"username", kUser}, {"token", kPassword}});
+  const json imported = CallOn(**session, "import_image", {{"registry_url", reference}});
+  EXPECT_EQ(imported.at("state"), "SUCCESS") << imported;
+  EXPECT_THAT(Content(log), HasSubstr("StoreCredentials"));
+  EXPECT_THAT(Content(log), Not(HasSubstr(kPassword)));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(
+           state_dir(), std::filesystem::directory_options::skip_permission_denied)) {
+    if (!entry.is_regular_file()) continue;
+    EXPECT_THAT(Content(entry.path()), Not(HasSubstr(kPassword))) << entry.path();
+  }
+}
+
+TEST_F(ImportTest, AnImportTellsHowFarItIs) {
+  TestRegistry registry;
+  const std::string reference = registry.Push("team/progress:1", {BusyboxImage("progress\n")});
+  const auto answer =
+      session().Request("tools/call",
+                        {{"name", "import_image"},
+                         {"arguments", {{"registry_url", reference}, {kAnonymous, true}}},
+                         {"_meta", {{"progressToken", "import"}}}},
+                        kAnswerTimeout);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  std::string messages;
+  for (const json& notification : session().notifications()) {
+    if (notification.value("method", "") != "notifications/progress") continue;
+    if (notification["params"]["progressToken"] != "import") continue;
+    messages += notification["params"].value("message", "") + "\n";
+  }
+  EXPECT_THAT(messages, HasSubstr("layer 1 of 1"));
 }
 
 TEST_F(ImportTest, WhatCannotBeImportedSaysWhy) {
