@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/http/retry_after.h"
+#include "common/secret/secret_string.h"
 #include "common/status/status_macros.h"
 #include "common/uuid/uuid.h"
 #include "contree-service/api/image_json.h"
@@ -164,13 +165,15 @@ absl::StatusOr<std::string> ContreeApi::StartInstance(const v1::RunInstanceReque
 absl::StatusOr<std::string> ContreeApi::StartImport(const v1::ImportImageRequest& request,
                                                     const CallContext& context) const {
   // The realm is an addition that only our own backend knows.
-  const ApiRequest sent = {
+  ApiRequest sent = {
       .what = absl::StrCat("importing ", request.registry_url()),
       .method = "POST",
       .target = "/v1/images/import",
       .json_body = ImportBody(request, /*with_realm=*/platform() == kEmbeddedPlatform)};
-  ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(sent, context));
-  return OperationIdOf(response, sent.what);
+  const absl::StatusOr<HttpResponse> response = transport_->Call(sent, context);
+  Wipe(sent.json_body);  // it may hold a password
+  RETURN_IF_ERROR(response.status());
+  return OperationIdOf(*response, sent.what);
 }
 
 absl::StatusOr<OperationSnapshot> ContreeApi::GetOperation(absl::string_view id,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "common/secret/secret_string.h"
 #include "common/uuid/uuid.h"
 #include "contree-service/api/json_fields.h"
 #include "contree-service/api/proto_time.h"
@@ -268,7 +269,11 @@ std::string ImportBody(const v1::ImportImageRequest& request, bool with_realm) {
       body["registry"]["credentials"]["realm"] = request.credentials().realm();
     }
   }
-  return json_fields::Dump(body);
+  std::string text = json_fields::Dump(body);
+  if (request.has_credentials()) {
+    Wipe(body["registry"]["credentials"]["password"].get_ref<std::string&>());
+  }
+  return text;
 }
 
 }  // namespace contree

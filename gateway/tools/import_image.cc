@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "common/secret/secret_string.h"
 #include "common/status/status_macros.h"
 #include "gateway/tools/operation_json.h"
 #include "gateway/tools/registry_service.h"
@@ -68,11 +69,13 @@ absl::StatusOr<ToolOutput> HandleImportImage(const json& arguments, RequestConte
   return StartOperation(
       arguments.at("wait").get<bool>(), absl::Seconds(arguments.at("timeout").get<int64_t>()),
       context, services, [&](const CallContext& call) -> absl::StatusOr<std::string> {
-        ASSIGN_OR_RETURN(const contree::v1::ImportImageRequest request,
+        ASSIGN_OR_RETURN(contree::v1::ImportImageRequest request,
                          ToRequest(arguments, services, call));
-        ASSIGN_OR_RETURN(contree::v1::ImportImageResponse response,
-                         CallUnary(*services.contree, &ContreeStub::ImportImage, request, call));
-        return std::move(*response.mutable_operation_id());
+        absl::StatusOr<contree::v1::ImportImageResponse> response =
+            CallUnary(*services.contree, &ContreeStub::ImportImage, request, call);
+        if (request.has_credentials()) Wipe(*request.mutable_credentials()->mutable_password());
+        RETURN_IF_ERROR(response.status());
+        return std::move(*response->mutable_operation_id());
       });
 }
 

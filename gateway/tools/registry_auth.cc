@@ -1,6 +1,7 @@
 // registry_auth: credentials for an OCI registry, tried and stored.
 
 #include "absl/strings/str_cat.h"
+#include "common/secret/secret_string.h"
 #include "common/status/status_macros.h"
 #include "gateway/tools/registry_service.h"
 #include "gateway/tools/tool.h"
@@ -42,16 +43,18 @@ absl::StatusOr<ToolOutput> HandleRegistryAuth(const json& arguments, RequestCont
   request.set_registry_url(arguments.at("registry_url").get<std::string>());
   request.set_username(arguments.at("username").get<std::string>());
   request.set_token(arguments.at("token").get<std::string>());
-  ASSIGN_OR_RETURN(const auth::v1::StoreCredentialsResponse stored,
-                   CallUnary(*registries, &Stub::StoreCredentials, request, context.call));
+  const absl::StatusOr<auth::v1::StoreCredentialsResponse> stored =
+      CallUnary(*registries, &Stub::StoreCredentials, request, context.call);
+  Wipe(*request.mutable_token());
+  RETURN_IF_ERROR(stored.status());
   ToolOutput output;
   output.structured["status"] = "success";
-  output.structured["registry"] = stored.registry();
+  output.structured["registry"] = stored->registry();
   output.structured["message"] = absl::StrCat(
-      stored.registry(), " accepted the credentials; import_image uses them from now on. They go ",
-      stored.realm().empty()
+      stored->registry(), " accepted the credentials; import_image uses them from now on. They go ",
+      stored->realm().empty()
           ? "to this registry only."
-          : absl::StrCat("to it and its token server ", stored.realm(), " only."));
+          : absl::StrCat("to it and its token server ", stored->realm(), " only."));
   return output;
 }
 

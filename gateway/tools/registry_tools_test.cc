@@ -102,6 +102,63 @@ TEST(RegistryTokenObtainTest, OpensABrowserWhereThereIsOne) {
   EXPECT_EQ(opened.size(), 2U);
 }
 
+TEST(RegistryTokenObtainTest, AsksTheUserThroughAClientThatCan) {
+  FakeBackend backend;
+  std::vector<std::string> opened;
+  backend.SetBrowser([&opened](const std::string& url) {
+    opened.push_back(url);
+    return true;
+  });
+  const json arguments = {{"registry_url", "hub.example"}};
+  RequestContext context;
+  context.call = NewCallContext(absl::Seconds(60));
+  context.client.elicitation_url = true;
+  json responses = json::object();
+  context.input_responses = &responses;
+  const auto asked = backend.tools().Call("registry_token_obtain", arguments, context);
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  ASSERT_TRUE(asked->input_required.has_value());
+  ASSERT_EQ(asked->input_required->requests.size(), 1U);
+  const InputRequest& request = asked->input_required->requests[0];
+  EXPECT_EQ(request.method, "elicitation/create");
+  EXPECT_TRUE(context.client.Allow(request.method, request.params));
+  EXPECT_EQ(request.params["mode"], "url");
+  EXPECT_EQ(request.params["url"], "https://hub.example/tokens");
+  EXPECT_EQ(request.params["message"], "Make a token.");
+  EXPECT_EQ(request.params["elicitationId"].get<std::string>().size(), 36U);
+
+  // Called again with the answer.
+  const auto answered = [&](const json& response) {
+    responses = {{request.key, response}};
+    return backend.Call("registry_token_obtain", arguments, context).at("structuredContent");
+  };
+  const json accepted = answered({{"action", "accept"}});
+  EXPECT_EQ(accepted["status"], "page_accepted");
+  EXPECT_EQ(accepted["url"], "https://hub.example/tokens");
+  EXPECT_EQ(answered({{"action", "decline"}})["status"], "page_declined");
+  EXPECT_EQ(answered({{"action", "cancel"}})["status"], "page_declined");
+  EXPECT_EQ(answered({{"action", 7}})["status"], "page_declined");
+  EXPECT_THAT(opened, testing::IsEmpty()) << "once the client asks, nothing opens by itself";
+
+  // A page that nobody knows is not asked for.
+  responses = json::object();
+  EXPECT_EQ(backend.Call("registry_token_obtain", {{"registry_url", "own.example"}}, context)
+                .at("structuredContent")["status"],
+            "url_unknown");
+}
+
+TEST(RegistryTokenObtainTest, OnTheUsersMachineTheTokenNeedNotPassTheConversation) {
+  FakeBackend backend;
+  const json arguments = {{"registry_url", "hub.example"}};
+  const auto instruction = [&] {
+    return backend.CallOk("registry_token_obtain", arguments)["agent_instruction"]
+        .get<std::string>();
+  };
+  EXPECT_THAT(instruction(), Not(HasSubstr("contree-mcp registry add")));
+  backend.SetBrowser([](const std::string&) { return false; });
+  EXPECT_THAT(instruction(), HasSubstr("contree-mcp registry add hub.example"));
+}
+
 TEST(RegistryToolsTest, WithoutAnAuthServiceTheySayWhatIsMissing) {
   FakeBackend backend;
   backend.RemoveRegistryAuth();
