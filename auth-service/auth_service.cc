@@ -9,9 +9,9 @@
 #include "auth-service/registry_auth_grpc_service.h"
 #include "auth-service/registry_auth_handlers.h"
 #include "auth-service/store/credential_store.h"
-#include "auth-service/store/key_ring.h"
 #include "common/files/state_directory.h"
 #include "common/registry/registry_client.h"
+#include "common/secret/key_ring.h"
 #include "common/status/status_macros.h"
 #include "common/time/clock.h"
 

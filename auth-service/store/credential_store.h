@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "auth-service/store/key_ring.h"
 #include "common/registry/registry_credentials.h"
+#include "common/secret/key_ring.h"
 #include "common/sqlite/database.h"
 
 namespace contree {

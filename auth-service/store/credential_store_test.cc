@@ -7,8 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "auth-service/store/key_ring.h"
 #include "common/files/state_directory.h"
+#include "common/secret/key_ring.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 

@@ -1,5 +1,5 @@
-#ifndef AUTH_SERVICE_STORE_KEY_RING_H_
-#define AUTH_SERVICE_STORE_KEY_RING_H_
+#ifndef COMMON_SECRET_KEY_RING_H_
+#define COMMON_SECRET_KEY_RING_H_
 
 // Seals secrets with AES-256-GCM. The ring's first key seals; all of them open, so that a key can
 // be replaced while what it sealed is still there. Immutable, thread-safe.
@@ -24,6 +24,9 @@ class KeyRing {
   static absl::StatusOr<KeyRing> Load(const std::string& path, bool must_be_private);
   // Reads the key file, or makes it (0600) with a new key.
   static absl::StatusOr<KeyRing> LoadOrMake(const std::string& path);
+
+  // A ring of one new key that is written nowhere.
+  static absl::StatusOr<KeyRing> OfNewKey();
 
   // A ring with a new first key before those of this one.
   absl::StatusOr<KeyRing> WithNewKey() const;
@@ -52,4 +55,4 @@ class KeyRing {
 
 }  // namespace contree
 
-#endif  // AUTH_SERVICE_STORE_KEY_RING_H_
+#endif  // COMMON_SECRET_KEY_RING_H_

@@ -1,4 +1,4 @@
-#include "auth-service/store/key_ring.h"
+#include "common/secret/key_ring.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -96,9 +96,7 @@ absl::StatusOr<KeyRing> KeyRing::Load(const std::string& path, bool must_be_priv
 absl::StatusOr<KeyRing> KeyRing::LoadOrMake(const std::string& path) {
   absl::StatusOr<KeyRing> loaded = Load(path, /*must_be_private=*/true);
   if (!absl::IsNotFound(loaded.status())) return loaded;
-  KeyRing ring;
-  ASSIGN_OR_RETURN(Key key, NewKey());
-  ring.keys_.push_back(std::move(key));
+  ASSIGN_OR_RETURN(const KeyRing ring, OfNewKey());
   // Several processes may begin at once: the first file to have the name stays.
   const std::string candidate = absl::StrCat(path, ".", NewUuidV4());
   RETURN_IF_ERROR(ring.Save(candidate));
@@ -107,6 +105,13 @@ absl::StatusOr<KeyRing> KeyRing::LoadOrMake(const std::string& path) {
   unlink(candidate.c_str());
   if (!linked) return absl::ErrnoToStatus(error, absl::StrCat("cannot make the key file ", path));
   return Load(path, /*must_be_private=*/true);
+}
+
+absl::StatusOr<KeyRing> KeyRing::OfNewKey() {
+  KeyRing ring;
+  ASSIGN_OR_RETURN(Key key, NewKey());
+  ring.keys_.push_back(std::move(key));
+  return ring;
 }
 
 absl::StatusOr<KeyRing> KeyRing::WithNewKey() const {
