@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "common/rpc/trace_context.h"
 
 namespace contree {
 
@@ -20,6 +21,7 @@ struct CallContext {
   std::string tenant = kLocalTenant;
   std::string request_id;  // travels to the upstream call and into every log line; never empty past
                            // the edge
+  TraceContext trace;      // of the client, where it sent one
   std::stop_token stop;  // requested when the caller went away or cancelled: stop waiting promptly
 };
 

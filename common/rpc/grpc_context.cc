@@ -2,21 +2,39 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "common/uuid/uuid.h"
 
 namespace contree {
 namespace {
 constexpr char kRequestIdKey[] = "x-request-id";
+constexpr char kTraceParentKey[] = "traceparent";
+constexpr char kTraceStateKey[] = "tracestate";
+constexpr char kBaggageKey[] = "baggage";
 // An id from outside ends in logs and headers: longer ones are replaced.
 constexpr size_t kMaxRequestIdBytes = 128;
+
+absl::string_view Find(const grpc::ServerContextBase& context, const char* key) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
 }  // namespace
 
 OutgoingCall::OutgoingCall(const CallContext& context)
     : on_stop_(context.stop, Cancel{&client_context_}) {
   if (context.deadline != absl::InfiniteFuture())
     client_context_.set_deadline(absl::ToChronoTime(context.deadline));
-  if (!context.request_id.empty()) client_context_.AddMetadata(kRequestIdKey, context.request_id);
+  const auto add = [this](const char* key, const std::string& value) {
+    if (!value.empty()) client_context_.AddMetadata(key, value);
+  };
+  add(kRequestIdKey, context.request_id);
+  add(kTraceParentKey, context.trace.traceparent);
+  add(kTraceStateKey, context.trace.tracestate);
+  add(kBaggageKey, context.trace.baggage);
 }
 
 CallContext IncomingCall(const grpc::ServerContextBase& server_context) {
@@ -24,10 +42,13 @@ CallContext IncomingCall(const grpc::ServerContextBase& server_context) {
   const auto deadline = server_context.deadline();
   if (deadline != std::chrono::system_clock::time_point::max())
     context.deadline = absl::FromChrono(deadline);
-  const auto& metadata = server_context.client_metadata();
-  if (const auto id = metadata.find(kRequestIdKey);
-      id != metadata.end() && id->second.size() <= kMaxRequestIdBytes) {
-    context.request_id.assign(id->second.data(), id->second.size());
+  if (const absl::string_view id = Find(server_context, kRequestIdKey);
+      id.size() <= kMaxRequestIdBytes) {
+    context.request_id = std::string(id);
+  }
+  if (const absl::string_view trace = Find(server_context, kTraceParentKey); !trace.empty()) {
+    context.trace = CleanTraceContext(trace, Find(server_context, kTraceStateKey),
+                                      Find(server_context, kBaggageKey));
   }
   if (context.request_id.empty()) context.request_id = NewUuidV7(absl::Now());
   return context;

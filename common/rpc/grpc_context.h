@@ -1,7 +1,8 @@
 #ifndef COMMON_RPC_GRPC_CONTEXT_H_
 #define COMMON_RPC_GRPC_CONTEXT_H_
 
-// CallContext on gRPC's two sides. The request id travels as the metadata key "x-request-id".
+// CallContext on gRPC's two sides. The request id travels as the metadata key "x-request-id",
+// the trace under its W3C names.
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/server_context.h>

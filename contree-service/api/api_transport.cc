@@ -29,7 +29,7 @@ bool IsReplayable(absl::string_view method) {
   return method == "GET" || method == "HEAD" || method == "DELETE";
 }
 
-// W3C trace context, so that the platform's log lines can be found by the request's id.
+// The trace of a request whose client has none: the platform's log lines can be found by its id.
 std::string TraceParent(absl::string_view request_id) {
   absl::BitGen random;
   return absl::StrFormat("00-%s-%016x-01", absl::StrReplaceAll(request_id, {{"-", ""}}),
@@ -118,9 +118,15 @@ HttpRequest ApiTransport::Prepare(const ApiRequest& request, const CallContext& 
     sent.headers.emplace_back("Authorization", absl::StrCat("Bearer ", endpoint_.token));
   if (!endpoint_.project.empty()) sent.headers.emplace_back("Project", endpoint_.project);
   sent.headers.emplace_back("User-Agent", "contree-service");
-  // An id from outside may be any text; only one of our own form fits into a trace header.
-  if (IsUuid(context.request_id)) {
-    sent.headers.emplace_back("X-Request-ID", context.request_id);
+  // An id from outside may be any text; only one of our own form fits into a header.
+  const bool has_id = IsUuid(context.request_id);
+  if (has_id) sent.headers.emplace_back("X-Request-ID", context.request_id);
+  const TraceContext& trace = context.trace;
+  if (!trace.traceparent.empty()) {
+    sent.headers.emplace_back("Traceparent", trace.traceparent);
+    if (!trace.tracestate.empty()) sent.headers.emplace_back("Tracestate", trace.tracestate);
+    if (!trace.baggage.empty()) sent.headers.emplace_back("Baggage", trace.baggage);
+  } else if (has_id) {
     sent.headers.emplace_back("Traceparent", TraceParent(context.request_id));
   }
   return sent;

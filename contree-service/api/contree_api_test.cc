@@ -128,6 +128,30 @@ TEST_F(ContreeApiTest, TooEarlyAndTooManyAreObeyedInEveryForm) {
   }
 }
 
+TEST_F(ContreeApiTest, TheTraceOfTheCallerIsPassedOn) {
+  std::string traceparent;
+  std::string tracestate;
+  std::string baggage;
+  server_.On(get_image_, [&](HttpExchange& exchange) {
+    traceparent = exchange.Header("Traceparent").value_or("");
+    tracestate = exchange.Header("Tracestate").value_or("");
+    baggage = exchange.Header("Baggage").value_or("");
+    exchange.Respond(200, "application/json", absl::StrCat("{\"uuid\":\"", kImage, "\"}"));
+  });
+  context_.trace = {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1",
+                    "user=7"};
+  EXPECT_OK(GetImage());
+  EXPECT_EQ(traceparent, context_.trace.traceparent);
+  EXPECT_EQ(tracestate, "vendor=1");
+  EXPECT_EQ(baggage, "user=7");
+  // Without one the platform can still tell requests apart by their ids.
+  context_.trace = {};
+  context_.request_id = "01a0d8ca-28fd-777e-8000-000000000009";
+  EXPECT_OK(GetImage());
+  EXPECT_THAT(traceparent, HasSubstr("00-01a0d8ca28fd777e8000000000000009-"));
+  EXPECT_EQ(tracestate, "");
+}
+
 TEST_F(ContreeApiTest, GivesUpAfterItsAttemptsAndSaysSo) {
   Script(get_image_, {503});
   EXPECT_THAT(GetImage(), StatusIs(absl::StatusCode::kUnavailable,
