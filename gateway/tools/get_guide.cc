@@ -63,6 +63,7 @@ Tool GetGuideTool() {
       .description = kDescription,
       .input_schema = InputSchema(),
       .output_schema = kOutputSchema,
+      .is_immediate = true,
       .handler = HandleGetGuide,
   };
 }

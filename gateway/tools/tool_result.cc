@@ -41,10 +41,6 @@ std::string Explain(const absl::Status& status) {
 
 using nlohmann::ordered_json;
 
-std::string Serialize(const ordered_json& value) {
-  return value.dump(-1, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace);
-}
-
 void AppendText(std::string& out, absl::string_view text) {
   absl::StrAppend(&out, R"({"type":"text","text":)", ToJsonString(text), "}");
 }
@@ -55,11 +51,11 @@ std::string ToolResultJson(const ToolOutput& output) {
   std::string result = R"({"content":[)";
   std::string structured;
   if (!output.structured.is_null()) {
-    structured = Serialize(output.structured);
+    structured = ToJsonText(output.structured);
     AppendText(result, structured);
   }
   for (const ordered_json& block : output.content) {
-    absl::StrAppend(&result, result.back() == '[' ? "" : ",", Serialize(block));
+    absl::StrAppend(&result, result.back() == '[' ? "" : ",", ToJsonText(block));
   }
   absl::StrAppend(&result, "]", structured.empty() ? "" : R"(,"structuredContent":)", structured,
                   output.is_error ? R"(,"isError":true})" : R"(,"isError":false})");
