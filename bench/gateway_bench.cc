@@ -1,4 +1,5 @@
-// What MCP itself costs: many small calls over HTTP and stdio, and many that wait.
+// What MCP itself costs: many small calls over HTTP and stdio, many that wait, and many
+// subscriptions.
 // Over HTTP the yardstick is a bare cpp-httplib handler that answers as many bytes, loaded in the
 // same way in the same run; quote the ratio.
 //
@@ -136,6 +137,55 @@ absl::Status BenchWaiting(testing_harness::McpHttpClient& client, int port, pid_
   return absl::OkStatus();
 }
 
+// subscriptions/listen as a client of 2026-07-28 sends it.
+std::string ListenTo(const std::string& operation_id) {
+  const std::string body =
+      json({{"jsonrpc", "2.0"},
+            {"id", 1},
+            {"method", "subscriptions/listen"},
+            {"params",
+             {{"notifications",
+               {{"resourceSubscriptions",
+                 json::array({absl::StrCat("contree://operations/instance/", operation_id)})}}},
+              {"_meta",
+               {{"io.modelcontextprotocol/protocolVersion", "2026-07-28"},
+                {"io.modelcontextprotocol/clientCapabilities", json::object()}}}}}})
+          .dump();
+  return absl::StrCat(
+      "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+      "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n"
+      "Mcp-Method: subscriptions/listen\r\nContent-Length: ",
+      body.size(), "\r\n\r\n", body);
+}
+
+absl::Status BenchSubscriptions(testing_harness::McpHttpClient& client, int port, pid_t pid) {
+  ASSIGN_OR_RETURN(const json started, client.CallTool("run", {{"command", "sleep 600"},
+                                                               {"image", "tag:busybox:latest"},
+                                                               {"timeout", 900},
+                                                               {"wait", false}}));
+  const std::string id = started["structuredContent"].value("operation_id", "");
+  if (id.empty()) return absl::InternalError(started.dump());
+  const double before = ResidentMegabytes(pid);
+  {
+    ASSIGN_OR_RETURN(OpenRequests open, OpenRequests::Send(port, kWaiting, ListenTo(id)));
+    const int acknowledged = open.WaitForFirstBytes(absl::Seconds(60));
+    if (acknowledged != kWaiting) {
+      return absl::InternalError(absl::StrCat("only ", acknowledged, " of ", kWaiting,
+                                              " subscriptions were acknowledged"));
+    }
+    const absl::Duration cpu_before = bench::ProcessorTime(pid);
+    const absl::Time idle_from = absl::Now();
+    absl::SleepFor(absl::Seconds(3));
+    const double busy =
+        100 * absl::FDivDuration(bench::ProcessorTime(pid) - cpu_before, absl::Now() - idle_from);
+    PrintFigure(
+        "1,000 open subscriptions", ResidentMegabytes(pid), "MB resident",
+        absl::StrFormat("%.1f MB before; %.1f %% of a core while nothing happens", before, busy),
+        "under 150 MB");
+  }
+  return client.CallTool("cancel_operation", {{"operation_id", id}}).status();
+}
+
 absl::Status BenchHttp(const Programs& programs, size_t answer_bytes) {
   const TempDirectory state;
   ASSIGN_OR_RETURN(const auto server,
@@ -144,6 +194,7 @@ absl::Status BenchHttp(const Programs& programs, size_t answer_bytes) {
   ASSIGN_OR_RETURN(const std::string url, server->WaitForLogField("mcp"));
   RETURN_IF_ERROR(BenchHttpCalls(programs, url, server->pid(), answer_bytes));
   testing_harness::McpHttpClient client(url);
+  RETURN_IF_ERROR(BenchSubscriptions(client, PortOf(url), server->pid()));
   RETURN_IF_ERROR(BenchWaiting(client, PortOf(url), server->pid()));
   server->Signal(SIGTERM);
   return server->Wait().status();

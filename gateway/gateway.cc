@@ -12,6 +12,7 @@
 #include "gateway/completions/completion_registry.h"
 #include "gateway/completions/completion_table.h"
 #include "gateway/mcp/mcp_server.h"
+#include "gateway/mcp/text_sealer.h"
 #include "gateway/prompts/prompt_registry.h"
 #include "gateway/prompts/prompt_table.h"
 #include "gateway/resources/resource_registry.h"
@@ -42,7 +43,7 @@ class HttpTransportEndpoint final : public HttpEndpoint {
 
 struct Gateway::Parts {
   Parts(const ServiceChannels& channels, Workspace workspace,
-        std::function<bool(const std::string& url)> open_in_browser)
+        std::function<bool(const std::string& url)> open_in_browser, TextSealer text_sealer)
       : services{.contree = contree::v1::ContreeService::NewStub(channels.contree_service),
                  .registry_auth =
                      channels.auth_service == nullptr
@@ -57,7 +58,8 @@ struct Gateway::Parts {
         resources(ResourceTable(), ResourceTemplateTable(), services),
         prompts(PromptTable(), services),
         completions(CompletionTable(), prompts, resources, services),
-        server({tools, resources, prompts, completions}),
+        sealer(std::move(text_sealer)),
+        server({tools, resources, prompts, completions}, sealer),
         pages({tools, resources, prompts, completions}, services) {}
 
   const Services services;
@@ -65,18 +67,32 @@ struct Gateway::Parts {
   const ResourceRegistry resources;
   const PromptRegistry prompts;
   const CompletionRegistry completions;
+  const TextSealer sealer;
   const McpServer server;
   const WebSite pages;
 };
 
+namespace {
+
+absl::StatusOr<TextSealer> MakeSealer(const std::string& key_file) {
+  if (key_file.empty()) return TextSealer::OfNewKey();
+  // A mounted secret belongs to somebody else, and may be read by a group.
+  ASSIGN_OR_RETURN(KeyRing keys, KeyRing::Load(key_file, /*must_be_private=*/false));
+  return TextSealer(std::move(keys), /*is_shared=*/true);
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(
     const ServiceChannels& channels, Workspace workspace,
-    std::function<bool(const std::string& url)> open_in_browser) {
+    std::function<bool(const std::string& url)> open_in_browser,
+    const std::string& session_key_file) {
   if (channels.contree_service == nullptr) {
     return absl::InvalidArgumentError("the gateway needs a channel to contree-service");
   }
-  return std::unique_ptr<Gateway>(new Gateway(
-      std::make_unique<Parts>(channels, std::move(workspace), std::move(open_in_browser))));
+  ASSIGN_OR_RETURN(TextSealer sealer, MakeSealer(session_key_file));
+  return std::unique_ptr<Gateway>(new Gateway(std::make_unique<Parts>(
+      channels, std::move(workspace), std::move(open_in_browser), std::move(sealer))));
 }
 
 Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

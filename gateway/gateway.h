@@ -58,10 +58,15 @@ class HttpEndpoint {
 class Gateway {
  public:
   // `workspace`: what tools may touch of this machine's files. `open_in_browser` shows the user a
-  // page; null where the user is elsewhere. InvalidArgument: a channel is missing.
+  // page; null where the user is elsewhere. `session_key_file` (see common/secret/key_ring.h) holds
+  // what seals sessions and the state of requests; gateways behind one address share it. Empty: a
+  // key of this process alone.
+  // InvalidArgument: a channel is missing, or the key file is of another form. NotFound: there is
+  // no such file.
   static absl::StatusOr<std::unique_ptr<Gateway>> Create(
       const ServiceChannels& channels, Workspace workspace,
-      std::function<bool(const std::string& url)> open_in_browser = nullptr);
+      std::function<bool(const std::string& url)> open_in_browser = nullptr,
+      const std::string& session_key_file = "");
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

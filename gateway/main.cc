@@ -34,6 +34,7 @@ struct Flags {
   std::string sync_service;
   std::string grpc_listen = "127.0.0.1:0";
   std::string state_dir;
+  std::string session_key_file;
   std::string log_level = "info";
 };
 
@@ -70,6 +71,11 @@ void Declare(Flags& flags, CLI::App& app) {
   app.add_option("--grpc-listen", flags.grpc_listen, "HOST:PORT for health and reflection")
       ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Taken as by every program; nothing is kept");
+  app.add_option("--session-key-file", flags.session_key_file,
+                 "Keys that gateways behind one address share, so that each can serve the others' "
+                 "sessions: 32 bytes in base64 on each line, the first seals; without it the key "
+                 "is this process's own")
+      ->envname("CONTREE_MCP_SESSION_KEY_FILE");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->envname("CONTREE_MCP_LOG_LEVEL")
       ->capture_default_str();
@@ -109,7 +115,7 @@ absl::Status Serve(const Flags& flags) {
           {.contree_service = ChannelTo(flags.contree_service),
            .auth_service = flags.auth_service.empty() ? nullptr : ChannelTo(flags.auth_service),
            .sync_service = flags.sync_service.empty() ? nullptr : ChannelTo(flags.sync_service)},
-          std::move(workspace)));
+          std::move(workspace), /*open_in_browser=*/nullptr, flags.session_key_file));
   ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
                    GrpcServer::Start({.listen = flags.grpc_listen}, {}));
   absl::Status status = flags.mode == "stdio" ? ServeStdio(*gateway, grpc_server->address())

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status/status_macros.h"
 #include "gateway/jsonrpc/error.h"
 
 namespace contree::gateway {
@@ -60,8 +61,12 @@ absl::StatusOr<Message> ReadMessage(json& value, bool has_id) {
   }
   const auto method = value.find("method");
   if (method == value.end()) {
-    if (value.contains("result") || value.contains("error")) {
-      return Message(Message::Kind::kResponse, "", json::object());
+    for (const char* member : {"result", "error"}) {
+      if (const auto found = value.find(member); found != value.end()) {
+        json content = json::object();
+        content[member] = std::move(*found);
+        return Message(Message::Kind::kResponse, "", std::move(content));
+      }
     }
     return InvalidRequest("\"method\" is missing");
   }
@@ -73,6 +78,33 @@ absl::StatusOr<Message> ReadMessage(json& value, bool has_id) {
   }
   return Message(has_id ? Message::Kind::kRequest : Message::Kind::kNotification,
                  std::move(method->get_ref<std::string&>()), std::move(params));
+}
+
+absl::StatusOr<json> ParseJson(absl::string_view text, const ParseLimits& limits) {
+  if (text.size() > limits.max_bytes) {
+    return InvalidRequest(absl::StrCat("the message is larger than ", limits.max_bytes, " bytes"));
+  }
+  RETURN_IF_ERROR(CheckShape(text, limits));
+  json value = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) return ParseError("the message is not valid JSON");
+  return value;
+}
+
+ParsedMessage ReadParsed(json& value) {
+  if (!value.is_object()) return {std::nullopt, InvalidRequest("a message is a JSON object")};
+  const auto id_value = value.find("id");
+  const bool has_id = id_value != value.end();
+  ParsedMessage parsed{std::nullopt, InvalidRequest("")};
+  if (has_id) {
+    parsed.id = ReadRequestId(*id_value);
+    // A response may carry the id null: it answers an error without an id.
+    if (!parsed.id.has_value() && value.contains("method")) {
+      parsed.message = InvalidRequest("\"id\" must be a string or an integer");
+      return parsed;
+    }
+  }
+  parsed.message = ReadMessage(value, has_id);
+  return parsed;
 }
 
 }  // namespace
@@ -89,32 +121,40 @@ std::optional<RequestId> ReadRequestId(const json& value) {
 }
 
 ParsedMessage ParseMessage(absl::string_view text, const ParseLimits& limits) {
-  if (text.size() > limits.max_bytes) {
-    return {std::nullopt, InvalidRequest(absl::StrCat("the message is larger than ",
-                                                      limits.max_bytes, " bytes"))};
-  }
-  if (absl::Status shape = CheckShape(text, limits); !shape.ok()) return {std::nullopt, shape};
-  json value = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) return {std::nullopt, ParseError("the message is not valid JSON")};
-  if (value.is_array()) {
+  absl::StatusOr<json> value = ParseJson(text, limits);
+  if (!value.ok()) return {std::nullopt, value.status()};
+  if (value->is_array()) {
     return {std::nullopt,
-            InvalidRequest("batches are not part of this protocol; send one message at a time")};
+            InvalidRequest("batches are part of protocol 2025-03-26 only; send one message at a "
+                           "time")};
   }
-  if (!value.is_object()) return {std::nullopt, InvalidRequest("a message is a JSON object")};
+  return ReadParsed(*value);
+}
 
-  const auto id_value = value.find("id");
-  const bool has_id = id_value != value.end();
-  ParsedMessage parsed{std::nullopt, InvalidRequest("")};
-  if (has_id) {
-    parsed.id = ReadRequestId(*id_value);
-    // A response may carry the id null: it answers an error without an id.
-    if (!parsed.id.has_value() && value.contains("method")) {
-      parsed.message = InvalidRequest("\"id\" must be a string or an integer");
-      return parsed;
-    }
+bool IsBatch(absl::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  return first != absl::string_view::npos && text[first] == '[';
+}
+
+absl::StatusOr<std::vector<ParsedMessage>> ParseBatch(absl::string_view text,
+                                                      const ParseLimits& limits) {
+  ASSIGN_OR_RETURN(json value, ParseJson(text, limits));
+  if (!value.is_array()) return InvalidRequest("a batch is a JSON array");
+  if (value.empty()) return InvalidRequest("the batch is empty");
+  if (value.size() > limits.max_batch) {
+    return InvalidRequest(absl::StrCat("the batch has ", value.size(), " messages; at most ",
+                                       limits.max_batch, " are taken"));
   }
-  parsed.message = ReadMessage(value, has_id);
-  return parsed;
+  std::vector<ParsedMessage> messages;
+  messages.reserve(value.size());
+  for (json& element : value) messages.push_back(ReadParsed(element));
+  return messages;
+}
+
+std::string SerializeRequest(const RequestId& id, absl::string_view method,
+                             absl::string_view params_json) {
+  return absl::StrCat(R"({"jsonrpc":"2.0","id":)", id.json, R"(,"method":)", ToJsonString(method),
+                      R"(,"params":)", params_json, "}");
 }
 
 std::string SerializeResult(const RequestId& id, absl::string_view result_json) {

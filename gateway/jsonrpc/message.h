@@ -1,8 +1,8 @@
 #ifndef GATEWAY_JSONRPC_MESSAGE_H_
 #define GATEWAY_JSONRPC_MESSAGE_H_
 
-// JSON-RPC 2.0 messages as MCP uses them: one message at a time (a batch is refused: protocol
-// 2025-06-18 removed them), ids that are strings or integers, params that are objects.
+// JSON-RPC 2.0 messages as MCP uses them: ids that are strings or integers, params that are
+// objects. Batches are read by a function of their own, for only one revision has them.
 //
 // Results travel as finished JSON text, so that what a tool made is serialised once. The functions
 // are thread-safe; the types are values.
@@ -12,6 +12,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,8 +40,7 @@ class Message {
   Kind kind() const { return kind_; }
   // Empty for a response.
   const std::string& method() const { return method_; }
-  // Always an object; empty where the message has none. A response's content is not kept: this
-  // gateway asks clients nothing.
+  // Always an object; empty where the message has none. Of a response: its "result" or "error".
   const nlohmann::json& params() const { return *params_; }
   nlohmann::json& params() { return *params_; }
 
@@ -56,6 +56,7 @@ struct ParseLimits {
   int max_depth = 64;
   // Elements of arrays and members of objects in all: small ones take some 50 times their text.
   size_t max_elements = 500'000;
+  size_t max_batch = 64;  // messages in a batch
 };
 
 struct ParsedMessage {
@@ -65,10 +66,23 @@ struct ParsedMessage {
   absl::StatusOr<Message> message;
 };
 
+// A batch is an InvalidRequest here.
 ParsedMessage ParseMessage(absl::string_view text, const ParseLimits& limits = {});
+
+// Whether the text can only be a batch: an array.
+bool IsBatch(absl::string_view text);
+// The messages of a batch in their order, each as ParseMessage gives it. ParseError or
+// InvalidRequest (see error.h): none of it can be used; also where it is empty or has more than
+// limits.max_batch messages.
+absl::StatusOr<std::vector<ParsedMessage>> ParseBatch(absl::string_view text,
+                                                      const ParseLimits& limits = {});
 
 // The id in the form that ParseMessage gives it; nullopt: neither a string nor an integer.
 std::optional<RequestId> ReadRequestId(const nlohmann::json& value);
+
+// {"jsonrpc":"2.0","id":…,"method":…,"params":…}: what the server asks its client.
+std::string SerializeRequest(const RequestId& id, absl::string_view method,
+                             absl::string_view params_json);
 
 // {"jsonrpc":"2.0","id":…,"result":…}; result_json is a JSON value.
 std::string SerializeResult(const RequestId& id, absl::string_view result_json);

@@ -1,15 +1,22 @@
 #ifndef GATEWAY_MCP_MCP_SERVER_H_
 #define GATEWAY_MCP_MCP_SERVER_H_
 
-// MCP's methods. Knows neither transports nor connections: one request in, its result out.
+// MCP's methods, of every revision. Knows neither transports nor connections: one request in, its
+// result out.
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "gateway/jsonrpc/message.h"
+#include "gateway/mcp/client_capabilities.h"
+#include "gateway/mcp/input_required.h"
+#include "gateway/mcp/log_level.h"
+#include "gateway/mcp/protocol_version.h"
 #include "gateway/mcp/request_context.h"
 #include "gateway/mcp/server_info.h"
+#include "gateway/mcp/text_sealer.h"
 
 namespace contree::gateway {
 
@@ -17,10 +24,7 @@ class ToolRegistry;
 class ResourceRegistry;
 class PromptRegistry;
 class CompletionRegistry;
-
-// Whether this server speaks a revision of the protocol, as in initialize and in the header
-// MCP-Protocol-Version.
-bool IsSupportedProtocolVersion(absl::string_view version);
+struct CacheHints;
 
 // How long a method may take, so that a transport can choose where to run it.
 enum class Effort {
@@ -37,33 +41,70 @@ struct Catalog {
   const CompletionRegistry& completions;
 };
 
+// What a conversation of the earlier era has agreed on: initialize and logging/setLevel say it.
+struct Negotiated {
+  std::string version{kNewestSessionVersion};
+  ClientCapabilities client = {};
+  LogLevel log_level = LogLevel::kInfo;
+
+  friend bool operator==(const Negotiated&, const Negotiated&) = default;
+};
+
+// What came of a request.
+struct HandledRequest {
+  std::string result_json = "";
+  // Instead of a result (see input_required.h).
+  std::optional<InputRequired> input_required = std::nullopt;
+  // What the conversation has agreed on from now on.
+  std::optional<Negotiated> negotiated = std::nullopt;
+};
+
 // Thread-safe.
 class McpServer {
  public:
-  explicit McpServer(const Catalog& catalog) : catalog_(catalog) {}
+  // `sealer` seals what clients keep for the server; it must outlive this.
+  McpServer(const Catalog& catalog, const TextSealer& sealer);
 
   Effort EffortOf(const Message& request) const;
+  const Catalog& catalog() const { return catalog_; }
+  const TextSealer& sealer() const { return sealer_; }
 
-  // The result as JSON. The errors are those of jsonrpc/error.h.
-  absl::StatusOr<std::string> Handle(Message& request, RequestContext& context) const;
+  // `negotiated` is what holds so far, of Era::kSessions. The errors are those of jsonrpc/error.h,
+  // with the codes of the request's era.
+  absl::StatusOr<HandledRequest> Handle(Message& request, const Negotiated& negotiated,
+                                        RequestContext& context) const;
 
  private:
   struct Method;
+  struct Call {
+    Message& request;
+    const Negotiated& negotiated;
+    RequestContext& context;
+  };
+  using Handler = absl::StatusOr<HandledRequest> (McpServer::*)(const Call& call) const;
+
   static const Method* FindMethod(absl::string_view name);
 
-  absl::StatusOr<std::string> Initialize(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> Ping(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> ListTools(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> CallTool(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> ListResources(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> ListResourceTemplates(Message& request,
-                                                    RequestContext& context) const;
-  absl::StatusOr<std::string> ReadResource(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> ListPrompts(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> GetPrompt(Message& request, RequestContext& context) const;
-  absl::StatusOr<std::string> Complete(Message& request, RequestContext& context) const;
+  absl::StatusOr<HandledRequest> Discover(const Call& call) const;
+  absl::StatusOr<HandledRequest> Initialize(const Call& call) const;
+  absl::StatusOr<HandledRequest> Ping(const Call& call) const;
+  absl::StatusOr<HandledRequest> SetLogLevel(const Call& call) const;
+  absl::StatusOr<HandledRequest> ListTools(const Call& call) const;
+  absl::StatusOr<HandledRequest> CallTool(const Call& call) const;
+  absl::StatusOr<HandledRequest> ListResources(const Call& call) const;
+  absl::StatusOr<HandledRequest> ListResourceTemplates(const Call& call) const;
+  absl::StatusOr<HandledRequest> ReadResource(const Call& call) const;
+  absl::StatusOr<HandledRequest> ListPrompts(const Call& call) const;
+  absl::StatusOr<HandledRequest> GetPrompt(const Call& call) const;
+  absl::StatusOr<HandledRequest> Complete(const Call& call) const;
+
+  std::string CapabilitiesJson(const RequestContext& context) const;
+  // The result in the form of the request's era: `json` is an object.
+  HandledRequest Result(const Call& call, std::string json) const;
+  HandledRequest CacheableResult(const Call& call, std::string json, const CacheHints& hints) const;
 
   const Catalog catalog_;
+  const TextSealer& sealer_;
 };
 
 }  // namespace contree::gateway

@@ -12,14 +12,9 @@
 #include "common/rpc/call_context.h"
 #include "gateway/mcp/client_capabilities.h"
 #include "gateway/mcp/log_level.h"
+#include "gateway/mcp/protocol_version.h"
 
 namespace contree::gateway {
-
-// The two ways in which revisions of the protocol begin.
-enum class Era {
-  kSessions,   // 2024-11-05 to 2025-11-25: initialize, then requests
-  kStateless,  // 2026-07-28: each request says who asks
-};
 
 // How the client is reached.
 enum class TransportKind { kStdio, kHttp };
@@ -39,6 +34,8 @@ struct RequestContext {
   Era era = Era::kSessions;
   TransportKind transport = TransportKind::kStdio;
   ClientCapabilities client;
+  // Whether the client can be told of changes of resources.
+  bool can_subscribe = false;
 
   // What came of an InputRequired (see input_required.h): an object by its keys, never null while
   // a handler runs and empty on the first call; and the state that was returned with it, which

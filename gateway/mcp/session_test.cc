@@ -1,6 +1,7 @@
 #include "gateway/mcp/session.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,7 +31,9 @@ class Client {
   // Runs the message to its end; null: no answer.
   json Ask(const std::string& text) {
     Session::Accepted accepted = session_.Accept(text);
-    if (accepted.call != nullptr) accepted.answer = accepted.call->Run();
+    if (accepted.call != nullptr) {
+      if (std::optional<Answer> answer = accepted.call->Run()) accepted.answer = answer->json;
+    }
     return accepted.answer.has_value() ? json::parse(*accepted.answer) : json();
   }
   json Request(const std::string& method, const json& params = json::object()) {
@@ -69,7 +72,8 @@ TEST(McpServerTest, InitializeSaysWhoItIsAndWhatItCan) {
   Client client(backend.server());
   const json result = client.Request("initialize", {{"protocolVersion", "2025-06-18"}})["result"];
   EXPECT_EQ(result["capabilities"], json({{"tools", json::object()},
-                                          {"resources", json::object()},
+                                          {"logging", json::object()},
+                                          {"resources", {{"subscribe", true}}},
                                           {"prompts", json::object()},
                                           {"completions", json::object()}}));
   EXPECT_EQ(result["serverInfo"]["name"], "contree-mcp");
@@ -218,7 +222,7 @@ TEST(SessionTest, ACallThatIsRefusedIsAnswered) {
   FakeBackend backend;
   Client client(backend.server());
   const Session::Accepted accepted = client.session().Accept(kRun);
-  const json answer = json::parse(accepted.call->Refuse("no room"));
+  const json answer = json::parse(accepted.call->Refuse("no room").json);
   EXPECT_EQ(answer["id"], "r");
   EXPECT_EQ(answer["error"]["message"], "no room");
 }

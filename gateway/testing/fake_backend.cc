@@ -38,7 +38,14 @@ FakeBackend::FakeBackend() {
   prompts_ = std::make_unique<PromptRegistry>(PromptTable(), services_);
   completions_ =
       std::make_unique<CompletionRegistry>(CompletionTable(), *prompts_, *resources_, services_);
-  server_ = std::make_unique<McpServer>(Catalog{*tools_, *resources_, *prompts_, *completions_});
+  absl::StatusOr<TextSealer> sealer = TextSealer::OfNewKey();
+  if (!sealer.ok()) {
+    std::cerr << sealer.status() << std::endl;
+    std::abort();
+  }
+  sealer_ = std::make_unique<TextSealer>(*std::move(sealer));
+  server_ = std::make_unique<McpServer>(Catalog{*tools_, *resources_, *prompts_, *completions_},
+                                        *sealer_);
 }
 
 FakeBackend::~FakeBackend() { grpc_server_->Drain(absl::ZeroDuration()); }

@@ -14,6 +14,7 @@
 #include "gateway/completions/completion_registry.h"
 #include "gateway/mcp/mcp_server.h"
 #include "gateway/mcp/request_context.h"
+#include "gateway/mcp/text_sealer.h"
 #include "gateway/prompts/prompt_registry.h"
 #include "gateway/resources/resource_registry.h"
 #include "gateway/testing/fake_contree_service.h"
@@ -45,6 +46,7 @@ class FakeBackend {
   const CompletionRegistry& completions() const { return *completions_; }
   const Services& services() const { return services_; }
   const McpServer& server() const { return *server_; }
+  const TextSealer& sealer() const { return *sealer_; }
   std::shared_ptr<grpc::Channel> channel() { return channel_; }
 
   // The result of a tool; checks that it is well-formed and, unless it is an error, fits the tool's
@@ -69,6 +71,7 @@ class FakeBackend {
   std::unique_ptr<ResourceRegistry> resources_;
   std::unique_ptr<PromptRegistry> prompts_;
   std::unique_ptr<CompletionRegistry> completions_;
+  std::unique_ptr<TextSealer> sealer_;
   std::unique_ptr<McpServer> server_;
 };
 

@@ -3,23 +3,32 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
 #include "common/status/status_macros.h"
 #include "common/time/clock.h"
 #include "gateway/jsonrpc/error.h"
 #include "gateway/jsonrpc/message.h"
+#include "gateway/mcp/request_meta.h"
 #include "gateway/mcp/session.h"
+#include "gateway/transport/batch.h"
+#include "gateway/transport/request_headers.h"
 #include "gateway/transport/streamed_call.h"
 
 namespace contree::gateway {
 namespace {
 
+using Accepts = HttpTransport::Accepts;
+
 constexpr char kJson[] = "application/json";
 constexpr char kEventStream[] = "text/event-stream";
+constexpr char kSessionHeader[] = "Mcp-Session-Id";
+constexpr char kVersionHeader[] = "MCP-Protocol-Version";
 
 // The type of "application/json; charset=utf-8", in lower case.
 std::string MediaType(absl::string_view text) {
@@ -35,11 +44,6 @@ bool IsRefused(absl::string_view range) {
   }
   return false;
 }
-
-struct Accepts {
-  bool json = false;
-  bool events = false;
-};
 
 Accepts ReadAccept(const std::optional<std::string>& header) {
   // Some clients send none; all of them read JSON.
@@ -63,19 +67,55 @@ void RespondError(HttpExchange& exchange, int status, absl::string_view reason) 
   exchange.Respond(status, kJson, SerializeError(std::nullopt, InvalidRequest(reason)));
 }
 
+// What the headers and the message's _meta say together.
+absl::StatusOr<RequestMeta> ReadMeta(const ParsedMessage& parsed, HttpExchange& exchange) {
+  if (!parsed.message.ok()) return parsed.message.status();
+  const std::optional<std::string> version = exchange.Header(kVersionHeader);
+  if (parsed.message->kind() != Message::Kind::kRequest) {
+    if (version.has_value() && !IsSupportedProtocolVersion(*version)) {
+      return UnsupportedProtocolVersion(*version);
+    }
+    return RequestMeta();
+  }
+  ASSIGN_OR_RETURN(RequestMeta meta, ReadRequestMeta(*parsed.message, &version));
+  if (meta.era == Era::kStateless) {
+    RETURN_IF_ERROR(CheckRequestHeaders(*parsed.message, {.method = exchange.Header("Mcp-Method"),
+                                                          .name = exchange.Header("Mcp-Name")}));
+  }
+  return meta;
+}
+
+// Before 2026-07-28 an error of JSON-RPC is an answer like any other.
+int HttpStatus(const Answer& answer, Era era) {
+  if (era == Era::kSessions) return 200;
+  switch (answer.error_code) {
+    case kMethodNotFoundCode:
+      return 404;
+    case kHeaderMismatchCode:
+    case kMissingCapabilityCode:
+    case kUnsupportedVersionCode:
+      return 400;
+    default:
+      return 200;
+  }
+}
+
 }  // namespace
 
-HttpTransport::HttpTransport(const McpServer& server, const HttpTransportOptions& options)
-    : server_(server),
-      origins_(options.allowed_hosts),
+HttpTransport::HttpTransport(const McpServer& server, const HttpTransportOptions& options,
+                             std::unique_ptr<HttpPushLoop> loop)
+    : origins_(options.allowed_hosts),
       grace_(options.grace),
       keep_alive_(options.keep_alive),
       pages_(options.pages),
+      sessions_(server),
+      streams_(server, sessions_, std::move(loop), options.keep_alive, options.max_streams),
       pool_(options.max_connections) {}
 
 absl::StatusOr<std::unique_ptr<HttpTransport>> HttpTransport::Start(
     const McpServer& server, const HttpTransportOptions& options) {
-  std::unique_ptr<HttpTransport> transport(new HttpTransport(server, options));
+  ASSIGN_OR_RETURN(std::unique_ptr<HttpPushLoop> loop, HttpPushLoop::Start());
+  std::unique_ptr<HttpTransport> transport(new HttpTransport(server, options, std::move(loop)));
   HttpServerOptions http_options;
   http_options.host = options.host;
   http_options.port = options.port;
@@ -93,6 +133,8 @@ HttpTransport::~HttpTransport() {
 }
 
 void HttpTransport::Stop() {
+  stopping_.request_stop();
+  streams_.Stop();
   const std::jthread watchdog([this](const std::stop_token& all_ended) {
     if (RealClock().Sleep(grace_, all_ended)) grace_is_over_.request_stop();
   });
@@ -114,11 +156,25 @@ void HttpTransport::Handle(HttpExchange& exchange) {
     if (pages_ != nullptr && pages_(exchange)) return;
     return RespondText(exchange, 404, "MCP is at POST /mcp");
   }
-  if (exchange.method() != "POST") {
-    exchange.SetHeader("Allow", "POST");
-    return RespondError(exchange, 405, "use POST: this server has no sessions and no event stream");
+  if (exchange.method() == "POST") return HandlePost(exchange);
+  if (exchange.method() == "GET" && sessions_.are_whole() &&
+      exchange.Header(kVersionHeader) != kStatelessVersion &&
+      exchange.Header(kSessionHeader).has_value()) {
+    return HandleGet(exchange);
   }
-  HandlePost(exchange);
+  exchange.SetHeader("Allow", "POST");
+  RespondError(exchange, 405,
+               exchange.method() == "DELETE" ? "a session needs no end: nothing of it is kept here"
+                                             : "use POST");
+}
+
+void HttpTransport::HandleGet(HttpExchange& exchange) {
+  if (!ReadAccept(exchange.Header("Accept")).events) {
+    return RespondError(exchange, 406, "accept text/event-stream");
+  }
+  absl::StatusOr<HttpSessions::Found> found = sessions_.Find(*exchange.Header(kSessionHeader));
+  if (!found.ok()) return RespondError(exchange, 404, found.status().message());
+  streams_.Open(*std::move(found), exchange);
 }
 
 void HttpTransport::HandlePost(HttpExchange& exchange) {
@@ -129,13 +185,6 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
   if (!accepts.json && !accepts.events) {
     return RespondError(exchange, 406, "accept application/json and text/event-stream");
   }
-  if (const std::optional<std::string> version = exchange.Header("MCP-Protocol-Version");
-      version.has_value() && !IsSupportedProtocolVersion(*version)) {
-    constexpr size_t kMaxShownBytes = 40;
-    return RespondError(exchange, 400,
-                        absl::StrCat("the MCP-Protocol-Version '",
-                                     version->substr(0, kMaxShownBytes), "' is not supported"));
-  }
   const absl::StatusOr<std::string> body = exchange.ReadBody(ParseLimits().max_bytes);
   if (absl::IsResourceExhausted(body.status())) {
     return RespondError(
@@ -143,33 +192,128 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
         absl::StrCat("the message is larger than ", ParseLimits().max_bytes, " bytes"));
   }
   if (!body.ok()) return RespondError(exchange, 400, "the request's body did not arrive whole");
+  if (IsBatch(*body)) return HandleBatch(*body, exchange);
 
-  auto events = std::make_shared<EventQueue>();
-  auto session = std::make_shared<Session>(
-      server_, [events](std::string message) { events->Push(std::move(message)); });
-  Session::Accepted accepted = session->Accept(*body);
+  ParsedMessage parsed = ParseMessage(*body);
+  absl::StatusOr<RequestMeta> meta = ReadMeta(parsed, exchange);
+  if (!meta.ok()) {
+    return exchange.Respond(400, kJson, SerializeError(parsed.id, meta.status()));
+  }
+  absl::StatusOr<HttpSessions::Found> found = FindSession(*parsed.message, meta->era, exchange);
+  if (!found.ok()) return RespondError(exchange, 404, found.status().message());
+  if (meta->era == Era::kStateless && parsed.message->method() == "subscriptions/listen") {
+    if (!accepts.events) return RespondError(exchange, 406, "accept text/event-stream");
+    CallContext context = NewCallContext(absl::InfiniteDuration());
+    context.trace = meta->trace;
+    return streams_.Listen(*parsed.id, *std::move(parsed.message), std::move(context), exchange);
+  }
+  auto events = std::make_shared<CallEvents>();
+  Session::Accepted accepted = found->session->Accept(
+      std::move(parsed), std::move(meta),
+      {.sink = [events](std::string message) { events->Push(std::move(message)); },
+       .negotiated = found->NegotiatedOr(exchange.Header(kVersionHeader))});
   if (accepted.answer.has_value()) {
     return exchange.Respond(accepted.is_malformed ? 400 : 200, kJson, std::move(*accepted.answer));
   }
   if (accepted.call == nullptr) return exchange.Respond(202);
+  RespondToCall(
+      {std::move(events), found->session, std::shared_ptr<PendingCall>(std::move(accepted.call)),
+       false, stopping_.get_token()},
+      accepts, *found, exchange);
+}
 
-  const bool as_events = accepts.events && (accepted.call->wants_progress() || !accepts.json);
-  if (!as_events) accepted.call->DropProgress();
-  if (!as_events && accepted.call->effort() != Effort::kWaits) {
-    const std::stop_callback on_grace_is_over(grace_is_over_.get_token(),
-                                              [&accepted] { accepted.call->Stop(); });
-    // Nobody can cancel it, so there is an answer.
-    return exchange.Respond(200, kJson, accepted.call->Run().value_or(""));
+absl::StatusOr<HttpSessions::Found> HttpTransport::FindSession(const Message& message, Era era,
+                                                               HttpExchange& exchange) {
+  const std::optional<std::string> id = exchange.Header(kSessionHeader);
+  if (!id.has_value() || era == Era::kStateless || message.method() == "initialize" ||
+      exchange.Header(kVersionHeader) == kStatelessVersion) {
+    return sessions_.OfOneRequest();
+  }
+  return sessions_.Find(*id);
+}
+
+void HttpTransport::RespondToCall(StreamedCall streamed, const Accepts& accepts,
+                                  const HttpSessions::Found& found, HttpExchange& exchange) {
+  PendingCall& call = *streamed.call;
+  const bool waits = call.effort() == Effort::kWaits;
+  const bool may_ask = accepts.events && call.may_ask();
+  streamed.as_events =
+      accepts.events && (call.wants_notifications() || !accepts.json || (may_ask && waits));
+  if (!accepts.events || (waits && !streamed.as_events)) call.DropNotifications();
+  const std::stop_callback on_grace_is_over(grace_is_over_.get_token(), [&call] { call.Stop(); });
+  CallEvents::Taken first;
+  if (!streamed.as_events && !waits) {
+    if (may_ask && call.effort() != Effort::kImmediate) {
+      StartStreamedCall(streamed, pool_);
+    } else {
+      streamed.events->Finish(call.Run());
+    }
+    first = streamed.events->Take(absl::InfiniteDuration());
+    if (first.is_closed) return RespondWhole(first, call.era(), found, exchange);
+    streamed.as_events = true;  // it asks, or reports
+  } else {
+    StartStreamedCall(streamed, pool_);
   }
   exchange.SetHeader("Cache-Control", "no-cache");
   exchange.SetHeader("X-Accel-Buffering", "no");
   exchange.RespondStream(
-      200, as_events ? kEventStream : kJson,
-      [this, streamed = StreamedCall{std::move(events), std::move(session),
-                                     std::shared_ptr<PendingCall>(std::move(accepted.call)),
-                                     as_events}](HttpResponseStream& stream) {
-        WriteStreamedCall(streamed, keep_alive_, pool_, stream);
+      200, streamed.as_events ? kEventStream : kJson,
+      [keep_alive = keep_alive_, streamed = std::move(streamed), first = std::move(first)](
+          HttpResponseStream& stream) { WriteStreamedCall(streamed, first, keep_alive, stream); });
+}
+
+void HttpTransport::RespondWhole(const CallEvents::Taken& taken, Era era,
+                                 const HttpSessions::Found& found, HttpExchange& exchange) {
+  if (!taken.answer.has_value()) return exchange.Respond(202);  // cancelled in the meantime
+  const Answer& answer = *taken.answer;
+  if (answer.negotiated.has_value()) {
+    const absl::StatusOr<std::string> id = sessions_.Issue(found, *answer.negotiated);
+    if (!id.ok()) return RespondError(exchange, 500, "no session can be made");
+    exchange.SetHeader(kSessionHeader, *id);
+  }
+  if (found.token.has_value() && found.session->has_subscriptions()) sessions_.Keep(found);
+  if (taken.events.empty()) {
+    return exchange.Respond(HttpStatus(answer, era), kJson, answer.json);
+  }
+  std::string body;
+  for (const std::string& message : taken.events) body += EventText(message);
+  exchange.Respond(200, kEventStream, body + EventText(answer.json));
+}
+
+void HttpTransport::HandleBatch(const std::string& body, HttpExchange& exchange) {
+  const std::optional<std::string> version = exchange.Header(kVersionHeader);
+  const std::optional<std::string> id = exchange.Header(kSessionHeader);
+  const absl::StatusOr<HttpSessions::Found> found =
+      id.has_value() ? sessions_.Find(*id) : sessions_.OfOneRequest();
+  if (!found.ok()) return RespondError(exchange, 404, found.status().message());
+  const Negotiated negotiated = found->NegotiatedOr(version);
+  if (!HasBatches(version.value_or(negotiated.version))) {
+    return RespondError(exchange, 400,
+                        "batches are part of protocol 2025-03-26 only; send one message at a time");
+  }
+  absl::StatusOr<std::vector<ParsedMessage>> messages = ParseBatch(body);
+  if (!messages.ok()) {
+    return exchange.Respond(400, kJson, SerializeError(std::nullopt, messages.status()));
+  }
+  const std::stop_callback on_grace_is_over(grace_is_over_.get_token(),
+                                            [&found] { found->session->Stop(); });
+  absl::Notification done;
+  std::string answers;
+  RunBatch(
+      *std::move(messages),
+      [&](ParsedMessage parsed) {
+        absl::StatusOr<RequestMeta> meta = ReadMeta(parsed, exchange);
+        return found->session->Accept(std::move(parsed), std::move(meta),
+                                      {.sink = nullptr, .negotiated = negotiated});
+      },
+      pool_,
+      [&](std::string joined) {
+        answers = std::move(joined);
+        done.Notify();
       });
+  done.WaitForNotification();
+  if (answers.empty()) return exchange.Respond(202);
+  exchange.Respond(200, kJson, std::move(answers));
 }
 
 }  // namespace contree::gateway

@@ -1,13 +1,18 @@
 #ifndef GATEWAY_TRANSPORT_HTTP_TRANSPORT_H_
 #define GATEWAY_TRANSPORT_HTTP_TRANSPORT_H_
 
-// MCP over Streamable HTTP, without sessions: every request stands for itself, so any replica can
-// serve it. For the same reason notifications/cancelled is taken and has no effect here: without a
-// session an id names no request of this client. A client that goes away cancels nothing either;
-// the tool cancel_operation does.
+// MCP over Streamable HTTP, of all revisions on one endpoint. Any replica can serve any request:
+// one of 2026-07-28 stands for itself, and a session of the earlier era is its own id
+// (http_sessions.h).
 //
-//   POST /mcp      a request → 200 with its answer, as JSON or as a stream of events;
+// A client of the earlier era that goes away cancels nothing; notifications/cancelled does, where
+// the request runs in this process, and the tool cancel_operation everywhere. Of 2026-07-28,
+// closing the answer is how a request is cancelled.
+//
+//   POST /mcp      a request → its answer, as JSON or as a stream of events;
 //                  a notification or response → 202
+//   GET /mcp       what a session has to say besides, as a stream of events; 405 where replicas
+//                  share its key, for the reason may lie in another one
 //   GET /healthz   200 while it serves
 //   anything else  what `pages` of the options answers
 
@@ -21,7 +26,10 @@
 #include "absl/time/time.h"
 #include "common/http/http_server.h"
 #include "gateway/mcp/mcp_server.h"
+#include "gateway/transport/http_sessions.h"
 #include "gateway/transport/origin_policy.h"
+#include "gateway/transport/push_streams.h"
+#include "gateway/transport/streamed_call.h"
 #include "gateway/transport/worker_pool.h"
 
 namespace contree::gateway {
@@ -31,6 +39,7 @@ struct HttpTransportOptions {
   int port = 0;                                 // 0: a free one
   std::vector<std::string> allowed_hosts = {};  // see OriginPolicy
   int max_connections = 1024;
+  size_t max_streams = 4096;  // that stay open while nothing happens
   // How long calls that do not wait for operations may go on once Stop was called.
   absl::Duration grace = absl::Seconds(2);
   // How often something is written to a stream of events that is silent: proxies close such ones
@@ -45,7 +54,8 @@ struct HttpTransportOptions {
 class HttpTransport {
  public:
   // Serves until Stop. `server` must outlive it.
-  // Unavailable: the address cannot be bound.
+  // Unavailable: the address cannot be bound. ResourceExhausted: no descriptors or threads are
+  // left.
   static absl::StatusOr<std::unique_ptr<HttpTransport>> Start(const McpServer& server,
                                                               const HttpTransportOptions& options);
   ~HttpTransport();  // stops
@@ -56,17 +66,35 @@ class HttpTransport {
   // grace, and returns when they have. Idempotent.
   void Stop();
 
+  // What a client takes as an answer.
+  struct Accepts {
+    bool json = false;
+    bool events = false;
+  };
+
  private:
-  HttpTransport(const McpServer& server, const HttpTransportOptions& options);
+  HttpTransport(const McpServer& server, const HttpTransportOptions& options,
+                std::unique_ptr<HttpPushLoop> loop);
 
   void Handle(HttpExchange& exchange);
+  void HandleGet(HttpExchange& exchange);
   void HandlePost(HttpExchange& exchange);
+  void HandleBatch(const std::string& body, HttpExchange& exchange);
+  absl::StatusOr<HttpSessions::Found> FindSession(const Message& message, Era era,
+                                                  HttpExchange& exchange);
+  void RespondToCall(StreamedCall streamed, const Accepts& accepts,
+                     const HttpSessions::Found& found, HttpExchange& exchange);
+  // For a call that has ended.
+  void RespondWhole(const CallEvents::Taken& taken, Era era, const HttpSessions::Found& found,
+                    HttpExchange& exchange);
 
-  const McpServer& server_;
   const OriginPolicy origins_;
   const absl::Duration grace_;
   const absl::Duration keep_alive_;
   const std::function<bool(HttpExchange&)> pages_;
+  HttpSessions sessions_;
+  PushStreams streams_;
+  std::stop_source stopping_;
   std::stop_source grace_is_over_;
   WorkerPool pool_;
   std::unique_ptr<HttpServer> http_server_;

@@ -23,7 +23,7 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-struct Answer {
+struct RawAnswer {
   int status = 0;
   std::string head;
   std::string body;  // chunks and all
@@ -55,16 +55,16 @@ class HttpTransportTest : public testing::Test {
         absl::StrContains(headers, "Content-Type:") ? "" : "Content-Type: application/json\r\n",
         "\r\n");
   }
-  Answer Send(const std::string& line, const std::string& headers, const std::string& body) {
+  RawAnswer Send(const std::string& line, const std::string& headers, const std::string& body) {
     RawClient client(transport_->port());
     client.Send(Head(line, headers, body.size()) + body);
     return Read(client.ReadAll());
   }
-  Answer Post(const std::string& body, const std::string& headers = kBothTypes) {
+  RawAnswer Post(const std::string& body, const std::string& headers = kBothTypes) {
     return Send("POST /mcp", headers, body);
   }
-  static Answer Read(const std::string& text) {
-    Answer answer;
+  static RawAnswer Read(const std::string& text) {
+    RawAnswer answer;
     const size_t end = text.find("\r\n\r\n");
     answer.head = text.substr(0, end);
     if (end != std::string::npos) answer.body = text.substr(end + 4);
@@ -90,7 +90,7 @@ class HttpTransportTest : public testing::Test {
 };
 
 TEST_F(HttpTransportTest, ARequestIsAnsweredAsJson) {
-  const Answer answer = Post(kPing);
+  const RawAnswer answer = Post(kPing);
   EXPECT_EQ(answer.status, 200);
   EXPECT_THAT(answer.head, HasSubstr("application/json"));
   EXPECT_EQ(answer.Json(), json({{"jsonrpc", "2.0"}, {"id", 1}, {"result", json::object()}}));
@@ -98,7 +98,7 @@ TEST_F(HttpTransportTest, ARequestIsAnsweredAsJson) {
 
 TEST_F(HttpTransportTest, AWaitingCallWithoutProgressIsAnsweredAsJson) {
   for (const char* accept : {kBothTypes, "Accept: application/json\r\n", "Accept: */*\r\n", ""}) {
-    const Answer answer = Post(kRun, accept);
+    const RawAnswer answer = Post(kRun, accept);
     EXPECT_EQ(answer.status, 200) << accept;
     EXPECT_THAT(answer.head, HasSubstr("application/json"));
     EXPECT_EQ(answer.Json()["result"]["structuredContent"]["stdout"], "echo hi");
@@ -106,7 +106,7 @@ TEST_F(HttpTransportTest, AWaitingCallWithoutProgressIsAnsweredAsJson) {
 }
 
 TEST_F(HttpTransportTest, ACallWithProgressIsAnsweredAsEvents) {
-  const Answer answer = Post(kRunWithProgress);
+  const RawAnswer answer = Post(kRunWithProgress);
   EXPECT_EQ(answer.status, 200);
   EXPECT_THAT(answer.head, HasSubstr("text/event-stream"));
   EXPECT_THAT(answer.head, HasSubstr("X-Accel-Buffering: no"));
@@ -123,12 +123,12 @@ TEST_F(HttpTransportTest, ACallWithProgressIsAnsweredAsEvents) {
 }
 
 TEST_F(HttpTransportTest, AClientThatTakesOnlyJsonGetsNoEvents) {
-  const Answer answer = Post(kRunWithProgress, "Accept: application/json\r\n");
+  const RawAnswer answer = Post(kRunWithProgress, "Accept: application/json\r\n");
   EXPECT_EQ(answer.Json()["result"]["isError"], false);
 }
 
 TEST_F(HttpTransportTest, AClientThatTakesOnlyEventsGetsEvents) {
-  const Answer answer = Post(kPing, "Accept: text/event-stream\r\n");
+  const RawAnswer answer = Post(kPing, "Accept: text/event-stream\r\n");
   EXPECT_EQ(answer.body, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n");
 }
 
@@ -196,24 +196,25 @@ TEST_F(HttpTransportTest, ASilentStreamIsKeptAlive) {
 TEST_F(HttpTransportTest, NotificationsAndResponsesAreAcceptedWithAnEmptyBody) {
   for (const char* body : {R"({"jsonrpc":"2.0","method":"notifications/initialized"})",
                            R"({"jsonrpc":"2.0","id":1,"result":{}})"}) {
-    const Answer answer = Post(body);
+    const RawAnswer answer = Post(body);
     EXPECT_EQ(answer.status, 202);
     EXPECT_EQ(answer.body, "");
   }
 }
 
 TEST_F(HttpTransportTest, WhatIsNoMessageIsABadRequest) {
-  const Answer malformed = Post("{");
+  const RawAnswer malformed = Post("{");
   EXPECT_EQ(malformed.status, 400);
   EXPECT_EQ(malformed.Json()["error"]["code"], -32700);
-  const Answer batch = Post(absl::StrCat("[", kPing, "]"));
+  const RawAnswer batch =
+      Post(absl::StrCat("[", kPing, "]"), "MCP-Protocol-Version: 2025-06-18\r\n");
   EXPECT_EQ(batch.status, 400);
   EXPECT_EQ(batch.Json()["error"]["code"], -32600);
   EXPECT_EQ(Post("").status, 400);
 }
 
 TEST_F(HttpTransportTest, ProtocolErrorsOfARequestAreAnswers) {
-  const Answer answer = Post(R"({"jsonrpc":"2.0","id":1,"method":"no/such"})");
+  const RawAnswer answer = Post(R"({"jsonrpc":"2.0","id":1,"method":"no/such"})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.Json()["error"]["code"], -32601);
 }
@@ -231,14 +232,14 @@ TEST_F(HttpTransportTest, ForeignOriginsAndHostsAreForbiddenEachByItself) {
 
 TEST_F(HttpTransportTest, TheProtocolVersionHasToBeKnownWhereItIsGiven) {
   EXPECT_EQ(Post(kPing, "MCP-Protocol-Version: 2025-06-18\r\n").status, 200);
-  const Answer answer = Post(kPing, "MCP-Protocol-Version: 1999-01-01\r\n");
+  const RawAnswer answer = Post(kPing, "MCP-Protocol-Version: 1999-01-01\r\n");
   EXPECT_EQ(answer.status, 400);
   EXPECT_THAT(answer.Json()["error"]["message"].get<std::string>(), HasSubstr("1999-01-01"));
 }
 
 TEST_F(HttpTransportTest, OnlyPostIsAllowed) {
   for (const char* method : {"GET", "DELETE", "PUT", "OPTIONS"}) {
-    const Answer answer = Send(absl::StrCat(method, " /mcp"), kBothTypes, "");
+    const RawAnswer answer = Send(absl::StrCat(method, " /mcp"), kBothTypes, "");
     EXPECT_EQ(answer.status, 405) << method;
     EXPECT_THAT(answer.head, HasSubstr("Allow: POST")) << method;
   }
@@ -252,7 +253,7 @@ TEST_F(HttpTransportTest, TypesThatAreNotSpokenAreRefused) {
 }
 
 TEST_F(HttpTransportTest, ABodyThatIsTooLargeIsRefused) {
-  const Answer answer = Post(std::string(16 * 1024 * 1024 + 1, ' '));
+  const RawAnswer answer = Post(std::string(16 * 1024 * 1024 + 1, ' '));
   EXPECT_EQ(answer.status, 413);
 }
 

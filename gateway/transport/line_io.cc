@@ -102,8 +102,17 @@ absl::StatusOr<std::optional<absl::string_view>> LineReader::Next(const std::sto
   }
 }
 
+bool LineReader::HasLine() const {
+  return scanned_ < buffer_.size() &&
+         std::memchr(buffer_.data() + scanned_, '\n', buffer_.size() - scanned_) != nullptr;
+}
+
 absl::Status LineWriter::Write(std::string line) {
   line.push_back('\n');
+  return WriteLines(line);
+}
+
+absl::Status LineWriter::WriteLines(absl::string_view line) {
   absl::MutexLock lock(&mutex_);
   size_t written = 0;
   while (status_.ok() && written < line.size()) {

@@ -28,6 +28,9 @@ class LineReader {
   // failed.
   absl::StatusOr<std::optional<absl::string_view>> Next(const std::stop_token& stop);
 
+  // Whether a whole line was read already, so that Next will not wait.
+  bool HasLine() const;
+
  private:
   LineReader(int fd, size_t max_line_bytes, UniqueFd wake);
 
@@ -52,6 +55,8 @@ class LineWriter {
   // Writes the text and a line end, whole and never mixed with another line.
   // Unavailable: writing failed, now or before.
   absl::Status Write(std::string line);
+  // The same for lines that have their ends.
+  absl::Status WriteLines(absl::string_view lines);
 
  private:
   const int fd_;

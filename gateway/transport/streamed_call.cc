@@ -14,32 +14,46 @@ namespace {
 // that look ten times a second take a third of a core.
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
-std::string Event(const std::string& message) {
+}  // namespace
+
+std::string EventText(absl::string_view message) {
   return absl::StrCat("event: message\ndata: ", message, "\n\n");
 }
 
-}  // namespace
+void CallEvents::Finish(std::optional<Answer> answer) {
+  {
+    absl::MutexLock lock(&mutex_);
+    answer_ = std::move(answer);
+  }
+  queue_.Close();
+}
 
-void WriteStreamedCall(const StreamedCall& streamed, absl::Duration keep_alive, WorkerPool& pool,
-                       HttpResponseStream& stream) {
+CallEvents::Taken CallEvents::Take(absl::Duration timeout) {
+  EventQueue::Taken taken = queue_.Take(timeout);
+  absl::MutexLock lock(&mutex_);
+  return {std::move(taken.events), taken.is_closed,
+          taken.is_closed ? std::exchange(answer_, std::nullopt) : std::nullopt};
+}
+
+void StartStreamedCall(const StreamedCall& streamed, WorkerPool& pool) {
   // The task owns its part of the call: it may outlive this answer by the moment that stopping
   // takes.
   absl::AnyInvocable<void()> task = [events = streamed.events, session = streamed.session,
-                                     call = streamed.call] {
-    if (std::optional<std::string> answer = call->Run()) events->Push(std::move(*answer));
-    events->Close();
-  };
+                                     call = streamed.call] { events->Finish(call->Run()); };
   if (!pool.TryRun(task)) {
-    streamed.events->Push(
+    streamed.events->Finish(
         streamed.call->Refuse("too many calls run at the same time; wait until some have ended"));
-    streamed.events->Close();
   }
+}
+
+void WriteStreamedCall(const StreamedCall& streamed, CallEvents::Taken taken,
+                       absl::Duration keep_alive, HttpResponseStream& stream) {
   absl::Time keep_alive_at = absl::Now() + keep_alive;
   while (true) {
-    EventQueue::Taken taken = streamed.events->Take(std::min(kLookInterval, keep_alive));
+    if (taken.answer.has_value()) taken.events.push_back(std::move(taken.answer->json));
     bool is_open = true;
     for (const std::string& message : taken.events) {
-      is_open = stream.Write(streamed.as_events ? Event(message) : message);
+      is_open = stream.Write(streamed.as_events ? EventText(message) : message);
       keep_alive_at = absl::Now() + keep_alive;
     }
     if (taken.is_closed) return;
@@ -48,9 +62,12 @@ void WriteStreamedCall(const StreamedCall& streamed, absl::Duration keep_alive, 
       keep_alive_at = absl::Now() + keep_alive;
     }
     if (!is_open || !stream.IsOpen()) {
-      streamed.call->Stop();
+      const bool cancels =
+          streamed.call->era() == Era::kStateless && !streamed.stopping.stop_requested();
+      cancels ? streamed.call->Cancel() : streamed.call->Stop();
       return;
     }
+    taken = streamed.events->Take(std::min(kLookInterval, keep_alive));
   }
 }
 
