@@ -1,5 +1,6 @@
 // upload: stores a file on the platform, for later runs.
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -106,11 +107,17 @@ absl::StatusOr<StoredFile> SendFile(const Services& services, const std::string&
                                     RequestContext& context) {
   ASSIGN_OR_RETURN(const HostSource file, services.workspace.OpenSource(path));
   if (file.is_directory) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("'", path,
-                     "' is a directory: upload takes one file at a time; an archive of the "
-                     "directory can be unpacked in a run"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "'", path, "' is a directory: upload takes one file at a time; rsync takes directories"));
   }
+  struct stat before = {};
+  fstat(file.fd.get(), &before);
+  const auto has_changed = [&] {
+    struct stat now = {};
+    return fstat(file.fd.get(), &now) != 0 || now.st_size != before.st_size ||
+           now.st_ctim.tv_sec != before.st_ctim.tv_sec ||
+           now.st_ctim.tv_nsec != before.st_ctim.tv_nsec;
+  };
   // Files that the kernel makes up, such as those of /proc, say that they are empty and are not.
   const std::optional<int64_t> size =
       file.size > 0 ? std::optional<int64_t>(file.size) : std::nullopt;
@@ -129,10 +136,11 @@ absl::StatusOr<StoredFile> SendFile(const Services& services, const std::string&
       if (got == 0) break;
       filled += static_cast<size_t>(got);
     }
-    if (size.has_value() && filled < most) {
-      return absl::AbortedError(absl::StrCat("'", path,
-                                             "' became shorter while it was read: "
-                                             "upload it again"));
+    // What was read of a file that changed meanwhile may be of no version that ever was.
+    if (size.has_value() &&
+        (filled < most || (most == static_cast<size_t>(left) && has_changed()))) {
+      return absl::AbortedError(
+          absl::StrCat("'", path, "' changed while it was read: upload it again"));
     }
     piece.resize(filled);
     left -= static_cast<int64_t>(filled);

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "common/testing/temp_directory.h"
 #include "gateway/testing/fake_backend.h"
@@ -80,6 +81,21 @@ TEST(UploadTest, WhatCannotBeReadIsAnErrorThatNamesIt) {
   EXPECT_THAT(backend.CallError("upload", {{"content_base64", "data:text/plain;base64,eA=="}}),
               HasSubstr("content_base64 is not base64"));
   EXPECT_TRUE(backend.service().calls().uploads.empty());
+}
+
+TEST(UploadTest, AFileThatChangesWhileItIsReadIsNotStoredAsSomethingThatItNeverWas) {
+  const TempDirectory directory;
+  std::ofstream(directory.File("busy")) << std::string(8 << 20, 'x');
+  FakeBackend backend;
+  std::jthread writer([&](const std::stop_token& stop) {
+    std::fstream file(directory.File("busy"), std::ios::in | std::ios::out);
+    while (!stop.stop_requested()) file.seekp(0) << "y" << std::flush;
+  });
+  EXPECT_THAT(backend.CallError("upload", {{"path", directory.File("busy")}}),
+              AllOf(HasSubstr("changed while it was read"), HasSubstr("upload it again")));
+  writer.request_stop();
+  writer.join();
+  EXPECT_EQ(backend.CallOk("upload", {{"path", directory.File("busy")}})["size"], 8 << 20);
 }
 
 TEST(UploadTest, AServiceThatRefusesHalfWayIsHeard) {
