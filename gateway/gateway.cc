@@ -43,7 +43,8 @@ class HttpTransportEndpoint final : public HttpEndpoint {
 
 struct Gateway::Parts {
   Parts(const ServiceChannels& channels, Workspace workspace,
-        std::function<bool(const std::string& url)> open_in_browser, TextSealer text_sealer)
+        std::function<bool(const std::string& url)> open_in_browser, TextSealer text_sealer,
+        bool watch_sources)
       : services{.contree = contree::v1::ContreeService::NewStub(channels.contree_service),
                  .registry_auth =
                      channels.auth_service == nullptr
@@ -52,6 +53,7 @@ struct Gateway::Parts {
                  .sync = channels.sync_service == nullptr
                              ? nullptr
                              : sync::v1::SyncService::NewStub(channels.sync_service),
+                 .trees = std::make_unique<SyncedTrees>(watch_sources),
                  .open_in_browser = std::move(open_in_browser),
                  .workspace = std::move(workspace)},
         tools(ToolTable(), services),
@@ -86,13 +88,14 @@ absl::StatusOr<TextSealer> MakeSealer(const std::string& key_file) {
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(
     const ServiceChannels& channels, Workspace workspace,
     std::function<bool(const std::string& url)> open_in_browser,
-    const std::string& session_key_file) {
+    const std::string& session_key_file, bool watch_sources) {
   if (channels.contree_service == nullptr) {
     return absl::InvalidArgumentError("the gateway needs a channel to contree-service");
   }
   ASSIGN_OR_RETURN(TextSealer sealer, MakeSealer(session_key_file));
-  return std::unique_ptr<Gateway>(new Gateway(std::make_unique<Parts>(
-      channels, std::move(workspace), std::move(open_in_browser), std::move(sealer))));
+  return std::unique_ptr<Gateway>(
+      new Gateway(std::make_unique<Parts>(channels, std::move(workspace), std::move(open_in_browser),
+                                          std::move(sealer), watch_sources)));
 }
 
 Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

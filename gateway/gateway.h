@@ -4,8 +4,8 @@
 // The MCP gateway as a part of a program: MCP on one side, gRPC to the services on the other. The
 // gateway's own main and the one-process contree-mcp both use it.
 //
-// Thread-safe. A Gateway keeps nothing that another one would miss; it must outlive its
-// HttpEndpoints.
+// Thread-safe. A Gateway keeps nothing that another one would miss (what it remembers of synced
+// directories saves it walking them); it must outlive its HttpEndpoints.
 
 #include <functional>
 #include <memory>
@@ -60,13 +60,14 @@ class Gateway {
   // `workspace`: what tools may touch of this machine's files. `open_in_browser` shows the user a
   // page; null where the user is elsewhere. `session_key_file` (see common/secret/key_ring.h) holds
   // what seals sessions and the state of requests; gateways behind one address share it. Empty: a
-  // key of this process alone.
+  // key of this process alone. `watch_sources`: whether what rsync syncs is watched from then on,
+  // or walked each time.
   // InvalidArgument: a channel is missing, or the key file is of another form. NotFound: there is
   // no such file.
   static absl::StatusOr<std::unique_ptr<Gateway>> Create(
       const ServiceChannels& channels, Workspace workspace,
       std::function<bool(const std::string& url)> open_in_browser = nullptr,
-      const std::string& session_key_file = "");
+      const std::string& session_key_file = "", bool watch_sources = true);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

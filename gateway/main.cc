@@ -32,6 +32,7 @@ struct Flags {
   std::string contree_service;
   std::string auth_service;
   std::string sync_service;
+  bool no_watch = false;
   std::string grpc_listen = "127.0.0.1:0";
   std::string state_dir;
   std::string session_key_file;
@@ -68,6 +69,9 @@ void Declare(Flags& flags, CLI::App& app) {
   app.add_option("--sync-service", flags.sync_service,
                  "HOST:PORT of sync-service; without it directories cannot be synced")
       ->envname("CONTREE_MCP_SYNC_SERVICE");
+  app.add_flag("--no-watch", flags.no_watch,
+               "Walk a directory for each rsync instead of watching it for changes in between")
+      ->envname("CONTREE_MCP_NO_WATCH");
   app.add_option("--grpc-listen", flags.grpc_listen, "HOST:PORT for health and reflection")
       ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Taken as by every program; nothing is kept");
@@ -115,7 +119,8 @@ absl::Status Serve(const Flags& flags) {
           {.contree_service = ChannelTo(flags.contree_service),
            .auth_service = flags.auth_service.empty() ? nullptr : ChannelTo(flags.auth_service),
            .sync_service = flags.sync_service.empty() ? nullptr : ChannelTo(flags.sync_service)},
-          std::move(workspace), /*open_in_browser=*/nullptr, flags.session_key_file));
+          std::move(workspace), /*open_in_browser=*/nullptr, flags.session_key_file,
+          !flags.no_watch));
   ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
                    GrpcServer::Start({.listen = flags.grpc_listen}, {}));
   absl::Status status = flags.mode == "stdio" ? ServeStdio(*gateway, grpc_server->address())

@@ -280,11 +280,14 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
   app.add_option("--workspace-root,--workspace_root", options.workspace_roots,
-                 "Directory whose files upload and download may touch in --mode http; several "
-                 "with a colon between or the flag repeated; none by default")
+                 "Directory whose files rsync, upload and download may touch in --mode http; "
+                 "several with a colon between or the flag repeated; none by default")
       ->envname("CONTREE_MCP_WORKSPACE_ROOT")
       ->delimiter(':')
       ->allow_extra_args(false);
+  app.add_flag("--no-watch,--no_watch", options.no_watch,
+               "Walk a directory for each rsync instead of watching it for changes in between")
+      ->envname("CONTREE_MCP_NO_WATCH");
   app.add_option("--insecure-registry,--insecure_registry", options.insecure_registries,
                  "HOST[:PORT] of a registry to import from without TLS; may be repeated")
       ->envname("CONTREE_MCP_INSECURE_REGISTRIES")

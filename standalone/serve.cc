@@ -120,7 +120,8 @@ absl::Status Serve(const Options& options) {
       const auto gateway,
       gateway::Gateway::Create(
           {.contree_service = channel, .auth_service = channel, .sync_service = channel},
-          std::move(workspace), std::move(open_in_browser)));
+          std::move(workspace), std::move(open_in_browser), /*session_key_file=*/"",
+          !options.no_watch));
 
   absl::Status status =
       options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);

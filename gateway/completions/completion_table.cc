@@ -22,6 +22,7 @@ std::vector<Completion> CompletionTable() {
       {kTemplate, "contree://operations/import/{operation_id}", "operation_id", CompleteImport},
       {kPrompt, "prepare-environment", "base", CompleteImage},
       {kPrompt, "run-shell", "image", CompleteImage},
+      {kPrompt, "sync-and-run", "image", CompleteImage},
       {kPrompt, "install-packages", "image", CompleteImage},
       {kPrompt, "parallel-tasks", "image", CompleteImage},
       {kPrompt, "inspect-image", "image", CompleteImage},

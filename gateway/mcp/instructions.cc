@@ -22,7 +22,7 @@ Commands run in isolated sandboxes made from images. An image is a file system t
 
 ## Files
 
-`upload` brings a file of the user to the platform and returns its uuid; `run` puts it into the sandbox (`files`). `download` brings a file of an image back.
+`rsync` brings a directory of the user to the platform and returns a `directory_state_id`, `upload` a single file and returns its uuid; `run` puts them into the sandbox (`directory_state_id`, `files`). `download` brings a file of an image back.
 
 ## Several at once
 

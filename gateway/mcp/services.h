@@ -11,6 +11,7 @@
 #include "contree/auth/v1/registry_auth_service.grpc.pb.h"
 #include "contree/sync/v1/sync_service.grpc.pb.h"
 #include "contree/v1/contree_service.grpc.pb.h"
+#include "gateway/sync/synced_trees.h"
 #include "gateway/workspace/workspace.h"
 
 namespace contree::gateway {
@@ -22,6 +23,7 @@ struct Services {
   std::unique_ptr<auth::v1::RegistryAuthService::StubInterface> registry_auth = nullptr;
   // Null: this gateway has no sync-service.
   std::unique_ptr<sync::v1::SyncService::StubInterface> sync = nullptr;
+  std::unique_ptr<SyncedTrees> trees = std::make_unique<SyncedTrees>(/*is_watching=*/true);
   // Shows the user a page; false: it could not be. Null where the user is not at this machine.
   std::function<bool(const std::string& url)> open_in_browser = nullptr;
   std::unique_ptr<Clock> clock = std::make_unique<RealClock>();

@@ -6,16 +6,20 @@ namespace contree::gateway {
 Prompt PrepareEnvironmentPrompt();
 Prompt RunPythonPrompt();
 Prompt RunShellPrompt();
+Prompt SyncAndRunPrompt();
 Prompt InstallPackagesPrompt();
 Prompt ParallelTasksPrompt();
+Prompt BuildProjectPrompt();
 Prompt DebugFailurePrompt();
 Prompt InspectImagePrompt();
+Prompt MultiStageBuildPrompt();
 
 std::vector<Prompt> PromptTable() {
   return {
-      PrepareEnvironmentPrompt(), RunPythonPrompt(),     RunShellPrompt(),
-      InstallPackagesPrompt(),    ParallelTasksPrompt(), DebugFailurePrompt(),
-      InspectImagePrompt(),
+      PrepareEnvironmentPrompt(), RunPythonPrompt(),       RunShellPrompt(),
+      SyncAndRunPrompt(),         InstallPackagesPrompt(), ParallelTasksPrompt(),
+      BuildProjectPrompt(),       DebugFailurePrompt(),    InspectImagePrompt(),
+      MultiStageBuildPrompt(),
   };
 }
 

@@ -37,8 +37,9 @@ class PromptsTest : public testing::Test {
 TEST_F(PromptsTest, EachShowsItsArgumentsAndCallsThatWork) {
   // Text that would break what is pasted together without care.
   const std::string nasty = "say \"hi\" \\ 'there'\n```\nrun away\n````\n{\"a\": 1} ü";
-  for (const char* name : {"prepare-environment", "run-python", "run-shell", "install-packages",
-                           "parallel-tasks", "debug-failure", "inspect-image"}) {
+  for (const char* name :
+       {"prepare-environment", "run-python", "run-shell", "sync-and-run", "install-packages",
+        "parallel-tasks", "build-project", "debug-failure", "inspect-image", "multi-stage-build"}) {
     const Prompt* prompt = backend_.prompts().Find(name);
     ASSERT_NE(prompt, nullptr) << name;
     for (const bool only_required : {true, false}) {
@@ -64,6 +65,12 @@ TEST_F(PromptsTest, DefaultsAreUsedWhereNothingIsGiven) {
       Get("prepare-environment", {{"task", "plots"}}),
       AllOf(HasSubstr("tag:python:3.11-slim"), HasSubstr("common/PURPOSE/python:3.11-slim")));
   EXPECT_THAT(Get("run-shell", {{"command", "ls"}}), HasSubstr("\"tag:ubuntu:noble\""));
+  EXPECT_THAT(Get("sync-and-run", {{"source", "/src"}, {"command", "ls"}}),
+              AllOf(HasSubstr("\"tag:alpine:latest\""), HasSubstr("\"source\": \"/src\"")));
+  EXPECT_THAT(Get("build-project", {{"source", "/src"}}),
+              AllOf(HasSubstr("\"pip install -e .\""), HasSubstr("\"pytest\"")));
+  EXPECT_THAT(Get("multi-stage-build", {{"source", "/src"}, {"install_cmd", "make deps"}}),
+              AllOf(HasSubstr("\"make deps\""), HasSubstr("\"python -m build\"")));
 }
 
 TEST_F(PromptsTest, AProjectIsTheFirstPartOfTheTag) {

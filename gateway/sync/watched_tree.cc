@@ -69,17 +69,17 @@ absl::StatusOr<std::shared_ptr<const Tree>> WatchedTree::WalkAll(const std::stop
                {.inotify_fd = inotify_.get(), .max_watches = max_watches_, .stop = stop});
   if (!walk.ok()) StopWatching();
   RETURN_IF_ERROR(walk.status());
-  const bool is_watched = walk->is_watched;
-  if (is_watched && Keep(*walk)) {
+  if (!walk->is_watched) {
+    max_watches_ = 0;  // it will not go better next time
+  } else if (Keep(*walk)) {
     Gather();
     size_t other_names = 0;
     for (const std::string& path : with_other_names_) {
       other_names += directories_.at(path).directory->other_names.size();
     }
     if (other_names <= kMaxOtherNames) return tree_;
+    max_watches_ = 0;
   }
-  // It will not go better next time.
-  max_watches_ = 0;
   StopWatching();
   std::vector<std::shared_ptr<const TreeDirectory>> directories;
   directories.reserve(walk->directories.size());

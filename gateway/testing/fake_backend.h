@@ -34,10 +34,12 @@ class FakeBackend {
 
   FakeContreeService& service() { return service_; }
   FakeSyncService& sync_service() { return sync_; }
-  // Before any call: what opens pages, and a gateway that has no auth-service or no sync-service.
+  // Before any call: what opens pages, what may be touched here, and a gateway that has no
+  // auth-service or no sync-service.
   void SetBrowser(std::function<bool(const std::string& url)> open_in_browser) {
     services_.open_in_browser = std::move(open_in_browser);
   }
+  void SetWorkspace(Workspace workspace) { services_.workspace = std::move(workspace); }
   void RemoveRegistryAuth() { services_.registry_auth = nullptr; }
   void RemoveSync() { services_.sync = nullptr; }
   const ToolRegistry& tools() const { return *tools_; }

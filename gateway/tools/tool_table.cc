@@ -11,6 +11,7 @@ Tool SetTagTool();
 Tool ListFilesTool();
 Tool ReadFileTool();
 Tool GrepTool();
+Tool RsyncTool();
 Tool UploadTool();
 Tool DownloadTool();
 Tool ListOperationsTool();
@@ -24,24 +25,11 @@ Tool GetGuideTool();
 
 std::vector<Tool> ToolTable() {
   return {
-      RunTool(),
-      ImportImageTool(),
-      ListImagesTool(),
-      GetImageTool(),
-      SetTagTool(),
-      ListFilesTool(),
-      ReadFileTool(),
-      GrepTool(),
-      UploadTool(),
-      DownloadTool(),
-      ListOperationsTool(),
-      GetOperationTool(),
-      WaitOperationsTool(),
-      CancelOperationTool(),
-      RegistryTokenObtainTool(),
-      RegistryAuthTool(),
-      WhoamiTool(),
-      GetGuideTool(),
+      RunTool(),          ImportImageTool(),    ListImagesTool(),      GetImageTool(),
+      SetTagTool(),       ListFilesTool(),      ReadFileTool(),        GrepTool(),
+      RsyncTool(),        UploadTool(),         DownloadTool(),        ListOperationsTool(),
+      GetOperationTool(), WaitOperationsTool(), CancelOperationTool(), RegistryTokenObtainTool(),
+      RegistryAuthTool(), WhoamiTool(),         GetGuideTool(),
   };
 }
 

@@ -41,8 +41,8 @@ std::string Join(absl::string_view directory, absl::string_view name) {
 
 absl::Status NoRoots() {
   return absl::FailedPreconditionError(
-      "this server is reached over HTTP and was given no directory of its own machine, so upload "
-      "with path and download have nothing they may touch there. Its operator can start it "
+      "this server is reached over HTTP and was given no directory of its own machine, so rsync, "
+      "upload with path and download have nothing they may touch there. Its operator can start it "
       "with --workspace-root DIR. Without that: upload takes content or content_base64, and "
       "read_file shows a file of an image");
 }

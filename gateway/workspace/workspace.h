@@ -1,8 +1,8 @@
 #ifndef GATEWAY_WORKSPACE_WORKSPACE_H_
 #define GATEWAY_WORKSPACE_WORKSPACE_H_
 
-// The files of the machine that the gateway runs on, as far as tools may touch them: what upload
-// reads and download writes.
+// The files of the machine that the gateway runs on, as far as tools may touch them: what rsync and
+// upload read and download writes.
 //
 // Over stdio these are the user's own files: the client started this process, as this user. Over
 // HTTP they are only what lies below directories that the operator named, resolved by the kernel so

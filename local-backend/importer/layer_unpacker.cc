@@ -85,8 +85,7 @@ bool IsOfAufs(absl::string_view path) {
 la_ssize_t ReadDecompressed(archive* reader, void* decompressor, const void** block) {
   const absl::StatusOr<absl::string_view> bytes = static_cast<Decompressor*>(decompressor)->Next();
   if (!bytes.ok()) {
-    archive_set_error(reader, EILSEQ, "%s",
-                      std::string(bytes.status().message()).c_str());
+    archive_set_error(reader, EILSEQ, "%s", std::string(bytes.status().message()).c_str());
     return ARCHIVE_FATAL;
   }
   *block = bytes->data();
