@@ -86,7 +86,7 @@ TEST(McpServerTest, InitializeSaysWhoItIsAndWhatItCan) {
     const std::string name = instructions.substr(at + 1, end - at - 1);
     if (name.find('_') != std::string::npos && name.find('/') == std::string::npos &&
         name != "tag_prefix" && name != "result_image" && name != "filesystem_changed" &&
-        name != "exit_code" && name != "timed_out") {
+        name != "exit_code" && name != "timed_out" && name != "directory_state_id") {
       EXPECT_NE(backend.tools().Find(name), nullptr) << name;
     }
     at = instructions.find('`', end + 1);
