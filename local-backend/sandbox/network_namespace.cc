@@ -61,6 +61,9 @@ absl::StatusOr<UniqueFd> MakeTap(int socket) {
   ifreq request = Named(kTapName);
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
   if (ioctl(tap.get(), TUNSETIFF, &request) != 0) return Failed("cannot make a tap device");
+  // Closing the descriptor would take the device away, and wait some 20 ms for that; it goes with
+  // its namespace, in the background and many at a time.
+  if (ioctl(tap.get(), TUNSETPERSIST, 1) != 0) return Failed("cannot keep the tap device");
   request = Named(kTapName);
   request.ifr_mtu = kTapMtu;
   if (ioctl(socket, SIOCSIFMTU, &request) != 0) return Failed("cannot set the MTU");

@@ -25,17 +25,21 @@ absl::StatusOr<std::unique_ptr<SandboxLauncher>> SandboxLauncher::Create(const O
   ASSIGN_OR_RETURN(UniqueFd filter, MakeSeccompFilter());
   ASSIGN_OR_RETURN(UniqueFd init, MakeSandboxInitFile());
   ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> loop, EventLoop::Start());
-  return std::unique_ptr<SandboxLauncher>(new SandboxLauncher(
-      options, std::move(bubblewrap), std::move(filter), std::move(init), std::move(loop)));
+  ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> disposal, EventLoop::Start());
+  return std::unique_ptr<SandboxLauncher>(
+      new SandboxLauncher(options, std::move(bubblewrap), std::move(filter), std::move(init),
+                          std::move(loop), std::move(disposal)));
 }
 
 SandboxLauncher::SandboxLauncher(const Options& options, std::string bubblewrap,
                                  UniqueFd seccomp_filter, UniqueFd init,
-                                 std::unique_ptr<EventLoop> loop)
+                                 std::unique_ptr<EventLoop> loop,
+                                 std::unique_ptr<EventLoop> disposal)
     : options_(options),
       bubblewrap_(std::move(bubblewrap)),
       seccomp_filter_(std::move(seccomp_filter)),
       init_(std::move(init)),
+      disposal_(std::move(disposal)),
       loop_(std::move(loop)) {
   MaskProc(masks_);
 }
@@ -99,8 +103,8 @@ absl::StatusOr<std::shared_ptr<RunningSandbox>> SandboxLauncher::Start(const San
   (void)SendFrame(process.control.get(), FrameType::kStart, start,
                   {pipes.in_read.get(), pipes.out_write.get(), pipes.err_write.get()});
   const auto keeper = std::make_shared<SandboxKeeper>(
-      *loop_, disk_watch_, std::move(process), std::move(pipes), std::move(resources), spec,
-      rlimits, cancel, std::move(events), std::move(on_end));
+      *loop_, *disposal_, disk_watch_, std::move(process), std::move(pipes), std::move(resources),
+      spec, rlimits, cancel, std::move(events), std::move(on_end));
   keeper->Begin();
   return keeper;
 }

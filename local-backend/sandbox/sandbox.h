@@ -138,7 +138,8 @@ class SandboxLauncher {
 
  private:
   SandboxLauncher(const Options& options, std::string bubblewrap, UniqueFd seccomp_filter,
-                  UniqueFd init, std::unique_ptr<EventLoop> loop);
+                  UniqueFd init, std::unique_ptr<EventLoop> loop,
+                  std::unique_ptr<EventLoop> disposal);
 
   const Options options_;
   const std::string bubblewrap_;
@@ -146,6 +147,7 @@ class SandboxLauncher {
   const UniqueFd seccomp_filter_;
   const UniqueFd init_;
   DiskWatch disk_watch_;
+  const std::unique_ptr<EventLoop> disposal_;  // where what takes a while to close is closed
   const std::unique_ptr<EventLoop> loop_;
 };
 

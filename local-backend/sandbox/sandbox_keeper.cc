@@ -67,12 +67,13 @@ absl::StatusOr<ProcessPipes> MakeProcessPipes() {
   return pipes;
 }
 
-SandboxKeeper::SandboxKeeper(EventLoop& loop, DiskWatch& disk_watch, SandboxProcess process,
-                             ProcessPipes pipes, SandboxResources resources,
+SandboxKeeper::SandboxKeeper(EventLoop& loop, EventLoop& disposal, DiskWatch& disk_watch,
+                             SandboxProcess process, ProcessPipes pipes, SandboxResources resources,
                              const SandboxSpec& spec, const RunRlimits& rlimits,
                              const CancelEvent& cancel, SandboxEvents events,
                              SandboxLauncher::OnEnd on_end)
     : loop_(loop),
+      disposal_(disposal),
       disk_watch_(disk_watch),
       resources_(std::move(resources)),
       upper_(spec.root.upper),
@@ -646,7 +647,8 @@ void SandboxKeeper::EndIfOver() {
     main_->exit.traffic = resources_.uplink->traffic();
     main_->exit.network_error = std::string(resources_.uplink->Check().message());
   }
-  resources_.uplink.reset();
+  // Its descriptor and its stack take milliseconds to go.
+  disposal_.Post([gone = std::shared_ptr<NetworkUplink>(std::move(resources_.uplink))] {});
   resources_.cgroup.reset();
   on_end_(Outcome());
 }

@@ -45,10 +45,11 @@ class SandboxKeeper final : public RunningSandbox,
                             public std::enable_shared_from_this<SandboxKeeper> {
  public:
   // The command was sent to the init already; `pipes` are its, `cancel` outlives the end, `rlimits`
-  // are those of every process.
-  SandboxKeeper(EventLoop& loop, DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
-                SandboxResources resources, const SandboxSpec& spec, const RunRlimits& rlimits,
-                const CancelEvent& cancel, SandboxEvents events, SandboxLauncher::OnEnd on_end);
+  // are those of every process. What takes long to close is closed on the thread of `disposal`.
+  SandboxKeeper(EventLoop& loop, EventLoop& disposal, DiskWatch& disk_watch, SandboxProcess process,
+                ProcessPipes pipes, SandboxResources resources, const SandboxSpec& spec,
+                const RunRlimits& rlimits, const CancelEvent& cancel, SandboxEvents events,
+                SandboxLauncher::OnEnd on_end);
   ~SandboxKeeper() override;  // nothing of the sandbox is alive afterwards
 
   // Once, from any thread.
@@ -123,6 +124,7 @@ class SandboxKeeper final : public RunningSandbox,
   absl::StatusOr<SandboxExit> Outcome();
 
   EventLoop& loop_;
+  EventLoop& disposal_;
   DiskWatch& disk_watch_;
   SandboxResources resources_;
   const std::string upper_;
