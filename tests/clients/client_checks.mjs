@@ -1,11 +1,27 @@
 // What every official client has to be able to do with contree-mcp. A client comes as
 //
-//   callTool(params, options)     as its version of the SDK spells it
-//   client                        the rest, which all versions spell alike
+//   callTool(params, options), watch(uri, callback)     as its version of the SDK spells them
+//   client                                              the rest, which all versions spell alike
 
 import assert from "node:assert/strict";
 
 export const kBusybox = "tag:busybox:latest";
+
+// What a session of the earlier era can only do where all its requests come to one process.
+export const kNeedsOneProcess = [
+  "run: cancelling the call cancels the operation",
+  "an operation that is watched tells that it has ended",
+];
+
+// Collects the messages about one kind of event; `next()` waits for one more.
+function channel() {
+  const waiting = [];
+  const arrived = [];
+  return {
+    put: (value) => (waiting.length > 0 ? waiting.shift()(value) : arrived.push(value)),
+    next: () => (arrived.length > 0 ? arrived.shift() : new Promise((done) => waiting.push(done))),
+  };
+}
 
 export const checks = {
   async "the tools are those of the golden file"({ client }, golden) {
@@ -33,6 +49,28 @@ export const checks = {
     assert.ok(progress.length >= 3, JSON.stringify(progress));
     for (let i = 1; i < progress.length; ++i) assert.ok(progress[i].progress > progress[i - 1].progress);
     assert.ok(progress.some((p) => p.message.includes("line 3")), JSON.stringify(progress));
+  },
+
+  async "run: cancelling the call cancels the operation"({ callTool }) {
+    const abort = new AbortController();
+    const events = channel();
+    const call = callTool(
+      { name: "run", arguments: { command: "echo started; sleep 100", image: kBusybox } },
+      { signal: abort.signal, onprogress: events.put },
+    );
+    const failure = assert.rejects(call);
+    // The operation's id comes first, then its output.
+    let id;
+    for (let seen = false; !seen; ) {
+      const { message } = await events.next();
+      id ??= /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(message)?.[0];
+      seen = message.includes("started");
+    }
+    assert.ok(id !== undefined, "no progress names the operation");
+    abort.abort("enough");
+    await failure;
+    const waited = await callTool({ name: "wait_operations", arguments: { operation_ids: [id], timeout: 30 } });
+    assert.equal(waited.structuredContent.results[id].state, "CANCELLED", JSON.stringify(waited));
   },
 
   async "what is wrong with a call comes as a result, an unknown tool as an error"({ callTool }) {
@@ -86,5 +124,16 @@ export const checks = {
       results.map((result) => result.structuredContent.stdout),
       Array.from({ length: 20 }, (_, i) => `${i}\n`),
     );
+  },
+
+  async "an operation that is watched tells that it has ended"({ callTool, watch }) {
+    const started = await callTool({ name: "run", arguments: { command: "sleep 1", image: kBusybox, wait: false } });
+    const id = started.structuredContent.operation_id;
+    const events = channel();
+    const end = await watch(`contree://operations/instance/${id}`, events.put);
+    await events.next();
+    await end();
+    const waited = await callTool({ name: "wait_operations", arguments: { operation_ids: [id], timeout: 30 } });
+    assert.equal(waited.structuredContent.results[id].state, "SUCCESS");
   },
 };

@@ -1,5 +1,5 @@
-// The official Inspector, as people run it on a command line, against the real contree-mcp: over stdio and HTTP.
-// `--strict` looks for what clients are known to dislike in schemas.
+// The official Inspector, as people run it on a command line, against the real contree-mcp: over stdio and HTTP, as a
+// client of the earlier era and of 2026-07-28. `--strict` looks for what clients are known to dislike in schemas.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -28,7 +28,7 @@ async function result(t, target, era, args) {
   return JSON.parse(stdout).result;
 }
 
-for (const era of ["legacy"]) {
+for (const era of ["legacy", "modern"]) {
   for (const transport of ["stdio", "HTTP"]) {
     const target = () => (transport === "stdio" ? "stdio" : server.url);
     const name = `${transport}, ${era} era`;
