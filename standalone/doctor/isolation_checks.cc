@@ -1,20 +1,18 @@
 #include "standalone/doctor/isolation_checks.h"
 
-#include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <set>
+#include <memory>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -27,8 +25,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/files/state_directory.h"
-#include "common/files/unique_fd.h"
+#include "common/status/status_macros.h"
+#include "local-backend/sandbox/network_uplink.h"
+#include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/seccomp_filter.h"
+#include "local-backend/sandbox/tun_device.h"
 #include "local-backend/sandbox/user_namespace.h"
 #include "standalone/doctor/program_run.h"
 
@@ -60,26 +61,6 @@ Check FailedAsTheBackendSays(const std::string& name, absl::string_view message)
 std::string UserName() {
   const passwd* user = getpwuid(geteuid());
   return user == nullptr ? absl::StrCat(geteuid()) : user->pw_name;
-}
-
-// Where this process is in the unified hierarchy; empty: nowhere that can be seen.
-std::string OwnCgroup() {
-  struct statfs info {};
-  std::string root = "/sys/fs/cgroup";
-  if (statfs(root.c_str(), &info) != 0 ||
-      static_cast<unsigned long>(info.f_type) != CGROUP2_SUPER_MAGIC) {
-    root = "/sys/fs/cgroup/unified";
-    if (statfs(root.c_str(), &info) != 0 ||
-        static_cast<unsigned long>(info.f_type) != CGROUP2_SUPER_MAGIC) {
-      return "";
-    }
-  }
-  for (absl::string_view line : absl::StrSplit(ReadIfThere("/proc/self/cgroup"), '\n')) {
-    if (absl::ConsumePrefix(&line, "0::")) {
-      return absl::StrCat(root, line == "/" ? "" : line);
-    }
-  }
-  return "";
 }
 
 constexpr char kDelegate[] =
@@ -152,72 +133,67 @@ Check CheckSeccomp() {
 
 Check CheckCgroups() {
   const std::string name = "cgroups";
-  const std::string own = OwnCgroup();
-  if (own.empty()) {
+  // The child may be moved into a group of its own; where it ended up it writes here.
+  void* shared =
+      mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int* const version = shared == MAP_FAILED ? nullptr : static_cast<int*>(shared);
+  const absl::Cleanup unmap = [version] {
+    if (version != nullptr) munmap(version, sizeof *version);
+  };
+  const absl::Status status = TryInChild(
+      [version]() -> absl::Status {
+        ASSIGN_OR_RETURN(const NamespaceRoot root, RootOutside());
+        ASSIGN_OR_RETURN(const std::unique_ptr<CgroupTree> tree,
+                         CgroupTree::Create(root, RunLimits{}, /*limit_cpus=*/false));
+        RETURN_IF_ERROR(
+            tree->NewRun({.memory_bytes = 64 << 20, .processes = 64, .cpus = 0}).status());
+        if (version != nullptr) *version = tree->version();
+        return absl::OkStatus();
+      },
+      kTrialTimeout);
+  if (status.ok()) {
     return {.name = name,
-            .state = State::kWarning,
-            .detail =
-                "there is no unified hierarchy (cgroup v2): the memory and processes of a run "
-                "are bounded by the machine alone",
-            .remedy = "boot with systemd.unified_cgroup_hierarchy=1"};
+            .detail = absl::StrCat("version ", version == nullptr ? 0 : *version,
+                                   " holds each run to its memory and processes")};
   }
-  const std::string controllers = ReadIfThere(absl::StrCat(own, "/cgroup.controllers"));
-  const std::set<std::string> available =
-      absl::StrSplit(controllers, absl::ByAnyChar(" \n"), absl::SkipEmpty());
-  std::vector<std::string> lacking;
-  for (const char* controller : {"memory", "pids", "cpu"}) {
-    if (!available.contains(controller)) lacking.emplace_back(controller);
-  }
-  if (!lacking.empty()) {
-    return {.name = name,
-            .state = State::kWarning,
-            .detail = absl::StrCat("the unified hierarchy does not control ",
-                                   absl::StrJoin(lacking, ", "), " here (", own,
-                                   "): runs are not bounded by it"),
-            .remedy = kDelegate};
-  }
-  const std::string trial = absl::StrCat(own, "/contree-doctor-", getpid());
-  if (mkdir(trial.c_str(), 0755) != 0) {
-    return {.name = name,
-            .state = State::kWarning,
-            .detail = absl::StrCat("no cgroup can be made below ", own, ": ", strerror(errno)),
-            .remedy = kDelegate};
-  }
-  rmdir(trial.c_str());
-  return {.name = name, .detail = "memory, pids and cpu can be limited"};
+  return {
+      .name = name,
+      .state = State::kWarning,
+      .detail = absl::StrCat("none for runs, so rlimits bound the memory of each process only: ",
+                             status.message()),
+      .remedy = kDelegate};
 }
 
 Check CheckNetwork() {
   const std::string name = "network";
-  const UniqueFd tun(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
-  if (!tun.is_open()) {
+  std::string directory =
+      absl::StrCat(std::filesystem::temp_directory_path().string(), "/contree-doctor-XXXXXX");
+  if (mkdtemp(directory.data()) == nullptr) {
     return {.name = name,
             .state = State::kWarning,
-            .detail = absl::StrCat("/dev/net/tun cannot be opened (", strerror(errno),
-                                   "): sandboxes have no network"),
-            .remedy = errno == ENOENT ? "sudo modprobe tun (a container: --device /dev/net/tun)"
-                                      : "sudo chmod 666 /dev/net/tun"};
+            .detail = absl::StrCat("cannot make ", directory, ": ", strerror(errno))};
   }
-  std::vector<std::string> words = {"pasta", "--config-net", "--no-map-gw"};
-  if (geteuid() == 0) words.insert(words.end(), {"--runas", "0"});
-  words.insert(words.end(), {"--", "/bin/true"});
-  const absl::StatusOr<ProgramEnd> end = RunProgram(std::move(words), kTrialTimeout);
-  if (absl::IsNotFound(end.status())) {
-    return {.name = name,
-            .state = State::kWarning,
-            .detail = "the program pasta is missing: sandboxes have no network",
-            .remedy = "sudo apt-get install passt"};
+  const absl::Cleanup remove = [&directory] { rmdir(directory.c_str()); };
+  const absl::Status status = TryInChild(
+      [&directory]() -> absl::Status {
+        RETURN_IF_ERROR(MakeTunDeviceReachable());
+        RETURN_IF_ERROR(EnterPrivateNamespaces(directory).status());
+        return NetworkStackProgram::Create().status();
+      },
+      kTrialTimeout);
+  if (status.ok()) return {.name = name, .detail = "sandboxes that ask for one have one (IPv4)"};
+  std::string remedy = "see what fails above";
+  if (absl::StrContains(status.message(), "/dev/net/tun")) {
+    remedy = access("/dev/net/tun", F_OK) != 0
+                 ? "sudo modprobe tun (a container: --device /dev/net/tun)"
+                 : "sudo chmod 666 /dev/net/tun";
+  } else if (absl::StrContains(status.message(), "libslirp")) {
+    remedy = "sudo apt-get install libslirp0";
   }
-  if (!end.ok() || end->exit_code != 0) {
-    const std::string reason = end.ok() ? std::string(absl::StripAsciiWhitespace(end->output))
-                                        : std::string(end.status().message());
-    return {.name = name,
-            .state = State::kWarning,
-            .detail = absl::StrCat("pasta cannot make a network for a sandbox: ",
-                                   absl::StrJoin(absl::StrSplit(reason, '\n'), " ")),
-            .remedy = "see what pasta says: pasta --config-net -- /bin/true"};
-  }
-  return {.name = name, .detail = "pasta can give a sandbox one of its own"};
+  return {.name = name,
+          .state = State::kWarning,
+          .detail = absl::StrCat("sandboxes have loopback only: ", status.message()),
+          .remedy = remedy};
 }
 
 }  // namespace contree::standalone

@@ -17,10 +17,11 @@ Check CheckSubordinateIds();
 // Compiles the sandboxes' filter of system calls, and loads one. Forks.
 Check CheckSeccomp();
 
-// Which limits a run could be given: makes a cgroup, if it may, and takes it away again.
+// What would hold runs to their limits: makes a run's cgroup, if it may, and takes it away again.
+// Forks.
 Check CheckCgroups();
 
-// Whether a sandbox could have a network of its own: starts one, with pasta.
+// Whether a sandbox can have a way out to the network: has one answer. Forks.
 Check CheckNetwork();
 
 }  // namespace contree::standalone

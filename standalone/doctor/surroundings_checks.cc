@@ -43,7 +43,6 @@ constexpr Helper kHelpers[] = {
     {"bwrap", "bubblewrap", "no command can be run", State::kFailed, true},
     {"newuidmap", "uidmap", "ordinary users cannot run anything", State::kFailed, false},
     {"busybox", "busybox-static", "there is no first image", State::kWarning, false},
-    {"pasta", "passt", "sandboxes have no network", State::kWarning, true},
 };
 
 std::string FirstLine(absl::string_view text) {

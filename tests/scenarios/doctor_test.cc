@@ -79,7 +79,7 @@ TEST_F(DoctorTest, AMachineThatCanIsolateIsWell) {
   for (const char* name : {"user namespaces", "seccomp", "bwrap", "disk", "backend"}) {
     EXPECT_EQ(StateOf(report, name), "ok") << report.dump(1);
   }
-  for (const char* name : {"subordinate ids", "cgroups", "network", "newuidmap", "busybox", "pasta",
+  for (const char* name : {"subordinate ids", "cgroups", "network", "newuidmap", "busybox",
                            "credentials", "upstream", "clock"}) {
     EXPECT_THAT(StateOf(report, name), Not(HasSubstr("no check"))) << report.dump(1);
   }
@@ -111,7 +111,7 @@ TEST_F(DoctorTest, AProgramThatIsMissingIsNamedWithItsPackage) {
   EXPECT_EQ(ended.exit_code, 1);
   EXPECT_THAT(ended.output, HasSubstr("FAIL  bwrap             is missing"));
   EXPECT_THAT(ended.output, HasSubstr("sudo apt-get install bubblewrap"));
-  EXPECT_THAT(ended.output, HasSubstr("sudo apt-get install passt"));
+  EXPECT_THAT(ended.output, HasSubstr("sudo apt-get install busybox-static"));
 }
 
 TEST_F(DoctorTest, APlatformThatIsNotThereIsSaidWithoutTheToken) {
