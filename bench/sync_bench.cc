@@ -211,7 +211,7 @@ absl::Status BenchSmallFiles(const std::string& program, int runs) {
 
 // In bytes per second, of one thread and pieces of the size that files are read in.
 absl::StatusOr<double> OpensslRate() {
-  FILE* output = popen(absl::StrCat("openssl speed -evp sha256 -seconds 2 -bytes ",
+  FILE* output = popen(absl::StrCat("openssl speed -elapsed -evp sha256 -seconds 2 -bytes ",
                                     gateway::kFilePieceBytes, " 2>/dev/null")
                            .c_str(),
                        "r");
