@@ -16,6 +16,8 @@
 namespace contree {
 namespace {
 
+constexpr int kMaxFollowers = 10'000;  // each has a descriptor
+
 nlohmann::json OrNull(const std::string& text) {
   return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
 }
@@ -132,6 +134,9 @@ void DeleteOperation(ApiCall& call) {
 void GetOperationEvents(ApiCall& call) {
   absl::StatusOr<EventSubscription> request = ParseSubscription(call);
   if (!request.ok()) return AnswerError(call.exchange, request.status());
+  if (call.services.streamer.open() >= kMaxFollowers) {
+    return AnswerLater(call.exchange, 503, "too many clients follow events; try again soon");
+  }
   call.exchange.SetHeader("Cache-Control", "no-cache");
   call.exchange.RespondDetached(200, "text/event-stream",
                                 [&streamer = call.services.streamer, request = *std::move(request)](

@@ -141,10 +141,9 @@ CREATE UNIQUE INDEX layers_by_source ON layers (source);
 TEST(ImageStoreProjectsTest, StoreOfEarlierVersionsKeepsItsImagesAndTags) {
   for (const size_t version : {1, 2}) {
     const std::string directory = NewTestDirectory();
-    ASSERT_OK(
-        sqlite::Database::Open({.path = absl::StrCat(directory, "/images.db"),
-                                .migrations = absl::MakeConstSpan(kVersion2).first(version)})
-            .status());
+    ASSERT_OK(sqlite::Database::Open({.path = absl::StrCat(directory, "/images.db"),
+                                      .migrations = absl::MakeConstSpan(kVersion2).first(version)})
+                  .status());
     std::filesystem::create_directories(absl::StrCat(directory, "/layers/1"));
     ASSERT_OK_AND_ASSIGN(const auto store, ImageStore::Open(directory));
     ASSERT_OK_AND_ASSIGN(const Image seed, store->Resolve("tag:busybox:latest"));

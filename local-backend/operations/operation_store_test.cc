@@ -82,9 +82,9 @@ INSERT INTO event_logs VALUES ('a', 'events');
 
 TEST(OperationStoreTest, StoreOfTheFirstVersionKeepsItsOperations) {
   const TempDirectory directory;
-  ASSERT_OK(sqlite::Database::Open(
-                {.path = directory.File("operations.db"), .migrations = kVersion1})
-                .status());
+  ASSERT_OK(
+      sqlite::Database::Open({.path = directory.File("operations.db"), .migrations = kVersion1})
+          .status());
   ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
   ASSERT_OK_AND_ASSIGN(const Operation operation, store->Get("", "a"));
   EXPECT_EQ(operation.project, "");
