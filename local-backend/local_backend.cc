@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <future>
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -43,6 +44,8 @@
 #include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/tun_device.h"
 #include "local-backend/sandbox/user_namespace.h"
+#include "local-backend/upkeep/disk_budget.h"
+#include "local-backend/upkeep/upkeep.h"
 
 namespace contree {
 namespace {
@@ -260,7 +263,9 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   if (mkdir(mount_point.c_str(), 0755) != 0 && errno != EEXIST) {
     return absl::ErrnoToStatus(errno, "cannot make the mount point of sandboxes");
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<ImageStore> images, ImageStore::Open(directory));
+  DiskBudget budget(
+      {.directory = directory, .quota = options.disk_quota, .reserve = options.disk_reserve});
+  ASSIGN_OR_RETURN(const std::unique_ptr<ImageStore> images, ImageStore::Open(directory, &budget));
   if (const absl::Status seeded = images->Seed(kBusybox); !seeded.ok()) {
     LogWarning("there is no first image", {{"error", std::string(seeded.message())}});
   }
@@ -280,8 +285,12 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ImageImporter importer({.insecure_registries = options.insecure_registries,
                           .private_registries = options.private_registries},
                          images.get());
-  ASSIGN_OR_RETURN(const std::unique_ptr<FileStore> files, FileStore::Open(directory));
+  ASSIGN_OR_RETURN(const std::unique_ptr<FileStore> files, FileStore::Open(directory, &budget));
   ASSIGN_OR_RETURN(const std::unique_ptr<OperationStore> store, OperationStore::Open(directory));
+  Upkeep upkeep({.keep = options.keep_days > 0 ? absl::Hours(24) * options.keep_days
+                                               : absl::InfiniteDuration()},
+                *images, *files, *store, budget);
+  budget.OnShortage([&upkeep] { upkeep.MakeRoom(); });
 
   if (keys.has_value()) keys->Follow();
   std::unique_ptr<ControlSocket> control;  // before `operations`, which calls it until it is gone
@@ -291,6 +300,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
       {.max_concurrent = max_concurrent,
        .max_concurrent_jobs = kMaxConcurrentImports,
        .bounds = {.operations = options.max_queued},
+       .budget = &budget,
        .no_network = network_stack.ok() ? ""
                                         : absl::StrCat("sandboxes have no network but loopback "
                                                        "here: ",
@@ -347,6 +357,26 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<std::string>> Check(const LocalBackendOptions& options) {
+  const std::string outside = absl::StrCat(options.state_dir, "/local-backend");
+  if (access(outside.c_str(), F_OK) != 0) {
+    return absl::NotFoundError(absl::StrCat("there is no ", outside, ": nothing to check"));
+  }
+  ASSIGN_OR_RETURN(const std::string directory, MakePrivateDirectory(outside));
+  ASSIGN_OR_RETURN(const UniqueFd lock, Lock(directory));
+  ASSIGN_OR_RETURN(const std::string inside, EnterPrivateNamespaces(directory));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ImageStore> images, ImageStore::Open(inside));
+  ASSIGN_OR_RETURN(const std::unique_ptr<FileStore> files, FileStore::Open(inside));
+  ASSIGN_OR_RETURN(const std::unique_ptr<OperationStore> operations, OperationStore::Open(inside));
+  images->FinishBackgroundWork();
+  ASSIGN_OR_RETURN(std::vector<std::string> complaints, images->Check());
+  ASSIGN_OR_RETURN(const std::vector<std::string> of_files, files->Check());
+  ASSIGN_OR_RETURN(const std::vector<std::string> of_operations, operations->Check());
+  complaints.insert(complaints.end(), of_files.begin(), of_files.end());
+  complaints.insert(complaints.end(), of_operations.begin(), of_operations.end());
+  return complaints;
+}
+
 }  // namespace
 
 int RunLocalBackend(const LocalBackendOptions& options) {
@@ -357,6 +387,17 @@ int RunLocalBackend(const LocalBackendOptions& options) {
   readiness.Tell(
       absl::StrCat("error: ", absl::StrReplaceAll(status.message(), {{"\n", " "}}), "\n"));
   return absl::IsAlreadyExists(status) ? kLocalBackendIsRunning : 1;
+}
+
+int CheckLocalBackend(const LocalBackendOptions& options) {
+  const absl::StatusOr<std::vector<std::string>> complaints = Check(options);
+  if (!complaints.ok()) {
+    std::cout << complaints.status().message() << std::endl;
+    return absl::IsAlreadyExists(complaints.status()) ? kLocalBackendIsRunning : 1;
+  }
+  for (const std::string& complaint : *complaints) std::cout << complaint << "\n";
+  std::cout << (complaints->empty() ? "nothing is wrong" : "something is wrong") << std::endl;
+  return complaints->empty() ? 0 : 1;
 }
 
 }  // namespace contree

@@ -40,6 +40,13 @@ struct LocalBackendOptions {
   // Whether instances may have a way out to the network: "auto", where this machine can give them
   // one, or "none".
   std::string network = "auto";
+  // What all of it may take, and what stays free on its disk, in bytes; 0: no bound. Beyond it
+  // images and files that nobody used lately are removed, then requests refused, then runs stopped.
+  int64_t disk_quota = 0;
+  int64_t disk_reserve = int64_t{512} << 20;
+  // Images without a tag, uploaded files and records of operations that nobody used for so many
+  // days are removed; 0: never.
+  int keep_days = 30;
   std::string bubblewrap = "bwrap";  // a path, or a name that is looked up on the PATH
   // Registries ("HOST[:PORT]") to import from without TLS, and those on private addresses; see
   // common/registry/registry_transport.h.
@@ -67,6 +74,12 @@ inline constexpr int kLocalBackendIsRunning = 3;
 // missing, an address is taken; logged, and told to ready_fd); kLocalBackendIsRunning when another
 // backend holds the state directory.
 int RunLocalBackend(const LocalBackendOptions& options);
+
+// Does what a start does to bring the stores of options.state_dir in order after a crash, then
+// compares all that the databases say with what is on the disk, reading everything, and prints what
+// is wrong. Same conditions. Returns an exit code: 0: nothing is wrong; 1: something is, or it
+// cannot be looked at; kLocalBackendIsRunning.
+int CheckLocalBackend(const LocalBackendOptions& options);
 
 }  // namespace contree
 

@@ -68,6 +68,19 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "none"}))
       ->envname("CONTREE_MCP_NETWORK")
       ->capture_default_str();
+  app.add_option("--disk-quota", options.disk_quota,
+                 "what the state directory may take, such as 20GiB; 0: no bound")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  app.add_option("--disk-reserve", options.disk_reserve,
+                 "what stays free on its disk, such as 512MiB; 0: nothing")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  app.add_option("--keep-days", options.keep_days,
+                 "days that untagged images, uploaded files and records of operations are kept "
+                 "after their last use; 0: forever")
+      ->check(CLI::Range(0, 36'500))
+      ->capture_default_str();
   app.add_option("--bubblewrap", options.bubblewrap, "the program bwrap, by path or by name")
       ->capture_default_str();
   app.add_option("--insecure-registry", options.insecure_registries,
@@ -86,6 +99,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--ready-fd", options.ready_fd,
                  "descriptor that gets \"ready\" or \"error: MESSAGE\" (with --on-demand)");
+  bool check = false;
+  app.add_flag(
+      "--check", check,
+      "compare what the databases say with what is on the disk, say what is wrong, and end");
   app.add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
@@ -96,5 +113,5 @@ int main(int argc, char** argv) {
     std::cerr << status.message() << std::endl;
     return 1;
   }
-  return contree::RunLocalBackend(options);
+  return check ? contree::CheckLocalBackend(options) : contree::RunLocalBackend(options);
 }

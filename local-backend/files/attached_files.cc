@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "common/files/unique_fd.h"
 #include "common/status/status_macros.h"
+#include "local-backend/images/file_attributes.h"
 
 namespace contree {
 namespace {
@@ -127,7 +127,7 @@ class Directories {
       const UniqueFd ours(openat(target_, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       const UniqueFd theirs(openat(image_, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!ours.is_open() || !theirs.is_open()) return Trouble(path, errno);
-      RETURN_IF_ERROR(CopyAttributes(theirs.get(), ours.get(), path));
+      RETURN_IF_ERROR(CopyExtendedAttributes(theirs.get(), ours.get()));
       if (fchown(ours.get(), info.st_uid, info.st_gid) != 0 ||
           fchmod(ours.get(), info.st_mode & 07777) != 0) {
         return Trouble(path, errno);
@@ -136,24 +136,6 @@ class Directories {
       new_.insert(path);
     }
     made_.insert(path);
-    return absl::OkStatus();
-  }
-
-  static absl::Status CopyAttributes(int from, int to, const std::string& path) {
-    const ssize_t size = flistxattr(from, nullptr, 0);
-    if (size <= 0) return absl::OkStatus();
-    std::string names(static_cast<size_t>(size), '\0');
-    const ssize_t got = flistxattr(from, names.data(), names.size());
-    names.resize(static_cast<size_t>(std::max<ssize_t>(0, got)));
-    for (const std::string& name :
-         std::vector<std::string>(absl::StrSplit(names, '\0', absl::SkipEmpty()))) {
-      std::string value(XATTR_SIZE_MAX, '\0');
-      const ssize_t length = fgetxattr(from, name.c_str(), value.data(), value.size());
-      if (length < 0) continue;
-      if (fsetxattr(to, name.c_str(), value.data(), static_cast<size_t>(length), 0) != 0) {
-        return Trouble(path, errno);
-      }
-    }
     return absl::OkStatus();
   }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <system_error>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -89,10 +90,12 @@ std::string HashOf(const std::string& path) {
 
 }  // namespace
 
-FileStore::FileStore(std::string directory, std::unique_ptr<sqlite::Database> database)
-    : directory_(std::move(directory)), database_(std::move(database)) {}
+FileStore::FileStore(std::string directory, std::unique_ptr<sqlite::Database> database,
+                     DiskBudget* budget)
+    : directory_(std::move(directory)), database_(std::move(database)), budget_(budget) {}
 
-absl::StatusOr<std::unique_ptr<FileStore>> FileStore::Open(const std::string& directory) {
+absl::StatusOr<std::unique_ptr<FileStore>> FileStore::Open(const std::string& directory,
+                                                           DiskBudget* budget) {
   const std::string files = absl::StrCat(directory, "/files");
   const std::string incoming = absl::StrCat(files, "/incoming");
   RETURN_IF_ERROR(MakeDirectory(files));
@@ -104,8 +107,10 @@ absl::StatusOr<std::unique_ptr<FileStore>> FileStore::Open(const std::string& di
   ASSIGN_OR_RETURN(auto database,
                    sqlite::Database::Open(
                        {.path = absl::StrCat(directory, "/files.db"), .migrations = kMigrations}));
-  std::unique_ptr<FileStore> store(new FileStore(files, std::move(database)));
+  std::unique_ptr<FileStore> store(new FileStore(files, std::move(database), budget));
   RETURN_IF_ERROR(store->CheckUnsynced());
+  ASSIGN_OR_RETURN(const std::vector<std::string> strays, store->StrayBytes());
+  RETURN_IF_ERROR(store->RemoveBytes(strays));
   return store;
 }
 
@@ -172,6 +177,9 @@ absl::Status FileStore::Upload::Append(absl::string_view bytes) {
 }
 
 absl::Status FileStore::Upload::Spill() {
+  if (store_.budget_ != nullptr) {
+    RETURN_IF_ERROR(store_.budget_->CheckRoom(static_cast<int64_t>(held_.size())));
+  }
   if (!file_.is_open()) {
     const std::string path = absl::StrCat(store_.directory_, "/incoming/", store_.next_upload_++);
     file_.Reset(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
@@ -309,23 +317,78 @@ absl::StatusOr<std::vector<StoredFile>> FileStore::List(const std::string& proje
 }
 
 absl::StatusOr<int> FileStore::RemoveUnused(absl::Time before) {
-  int removed = 0;
-  RETURN_IF_ERROR(database_->Write([&](sqlite::Connection& connection) -> absl::Status {
-    std::vector<std::string> hashes;
-    const int64_t nanos = absl::ToUnixNanos(before);
-    RETURN_IF_ERROR(
-        connection.Query("DELETE FROM files WHERE used_at < ? RETURNING sha256", {nanos},
-                         [&](const sqlite::Row& row) { hashes.push_back(row.String(0)); }));
-    for (const std::string& sha256 : hashes) {
-      bool shared = false;
-      RETURN_IF_ERROR(connection.Query("SELECT 1 FROM files WHERE sha256 = ?", {sha256},
-                                       [&](const sqlite::Row&) { shared = true; }));
-      if (!shared) unlink(Path(sha256).c_str());
-    }
-    removed = static_cast<int>(hashes.size());
-    return absl::OkStatus();
+  std::vector<std::string> hashes;
+  RETURN_IF_ERROR(database_->Write([&](sqlite::Connection& connection) {
+    return connection.Query("DELETE FROM files WHERE used_at < ? RETURNING sha256",
+                            {absl::ToUnixNanos(before)},
+                            [&](const sqlite::Row& row) { hashes.push_back(row.String(0)); });
   }));
-  return removed;
+  // Not before the rows are gone for good: a row must never be without its bytes.
+  RETURN_IF_ERROR(RemoveBytes(hashes));
+  return static_cast<int>(hashes.size());
+}
+
+absl::Status FileStore::RemoveBytes(const std::vector<std::string>& hashes) {
+  if (hashes.empty()) return absl::OkStatus();
+  // As a writer, so that no upload of the same bytes comes between the look and the removal.
+  return database_->Write([&](sqlite::Connection& connection) -> absl::Status {
+    for (const std::string& sha256 : hashes) {
+      bool needed = false;
+      RETURN_IF_ERROR(connection.Query("SELECT 1 FROM files WHERE sha256 = ?", {sha256},
+                                       [&](const sqlite::Row&) { needed = true; }));
+      if (!needed) unlink(Path(sha256).c_str());
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> FileStore::StrayBytes() {
+  std::unordered_set<std::string> known;
+  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
+    return connection.Query("SELECT sha256 FROM files", {},
+                            [&](const sqlite::Row& row) { known.insert(row.String(0)); });
+  }));
+  std::vector<std::string> stray;
+  std::error_code error;
+  for (const auto& group : std::filesystem::directory_iterator(directory_, error)) {
+    if (group.path().filename() == "incoming") continue;
+    for (const auto& entry : std::filesystem::directory_iterator(group.path(), error)) {
+      std::string name = entry.path().filename();
+      if (IsSha256Hex(name) && !known.contains(name)) stray.push_back(std::move(name));
+    }
+  }
+  return stray;
+}
+
+absl::StatusOr<std::vector<std::string>> FileStore::Check() {
+  std::vector<std::string> complaints;
+  std::vector<std::pair<std::string, int64_t>> files;
+  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(connection.Query("PRAGMA integrity_check", {}, [&](const sqlite::Row& row) {
+      if (row.Text(0) != "ok") complaints.push_back(absl::StrCat("files.db: ", row.Text(0)));
+    }));
+    return connection.Query(
+        "SELECT DISTINCT sha256, size FROM files", {},
+        [&](const sqlite::Row& row) { files.emplace_back(row.String(0), row.Int(1)); });
+  }));
+  for (const auto& [sha256, size] : files) {
+    struct stat info;
+    if (stat(Path(sha256).c_str(), &info) != 0) {
+      complaints.push_back(absl::StrCat("file ", sha256, " is not there"));
+    } else if (info.st_size != size || HashOf(Path(sha256)) != sha256) {
+      complaints.push_back(absl::StrCat("file ", sha256, " holds something else"));
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<std::string> strays, StrayBytes());
+  for (const std::string& sha256 : strays) {
+    complaints.push_back(absl::StrCat("file ", sha256, " belongs to nothing"));
+  }
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(absl::StrCat(directory_, "/incoming"), error)) {
+    complaints.push_back(absl::StrCat("incoming/", entry.path().filename().string(), " was left"));
+  }
+  return complaints;
 }
 
 }  // namespace contree

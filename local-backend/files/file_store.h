@@ -18,6 +18,7 @@
 #include "common/files/sha256.h"
 #include "common/files/unique_fd.h"
 #include "common/sqlite/database.h"
+#include "local-backend/upkeep/disk_budget.h"
 
 namespace contree {
 
@@ -41,8 +42,10 @@ struct FileFilter {
 class FileStore {
  public:
   // Opens or makes the store in `directory`. What may not have reached the disk before a power cut
-  // is compared with its hash, and forgotten where it differs.
-  static absl::StatusOr<std::unique_ptr<FileStore>> Open(const std::string& directory);
+  // is compared with its hash, and forgotten where it differs; bytes that no row names are removed.
+  // `budget`, if any, is asked before bytes are stored, and outlives this.
+  static absl::StatusOr<std::unique_ptr<FileStore>> Open(const std::string& directory,
+                                                         DiskBudget* budget = nullptr);
 
   // One file on its way in; small ones stay in memory until they prove to be new. Gone without a
   // trace unless Finish is called. Used by one thread; the store outlives it.
@@ -50,6 +53,7 @@ class FileStore {
    public:
     Upload(Upload&& other) noexcept;
     ~Upload();
+    // Both ResourceExhausted: there is no space; the message says what to do.
     absl::Status Append(absl::string_view bytes);
     absl::StatusOr<StoredFile> Finish(const std::string& project);
 
@@ -83,14 +87,21 @@ class FileStore {
   absl::Status Sync();
   // Forgets files that nobody uploaded or used since `before`. Returns how many.
   absl::StatusOr<int> RemoveUnused(absl::Time before);
+  // Compares files.db with the bytes on the disk, while nothing is uploaded. A line for each thing
+  // that is wrong. It reads every file.
+  absl::StatusOr<std::vector<std::string>> Check();
 
  private:
-  FileStore(std::string directory, std::unique_ptr<sqlite::Database> database);
+  FileStore(std::string directory, std::unique_ptr<sqlite::Database> database, DiskBudget* budget);
   absl::Status CheckUnsynced();
+  // The hashes of files that no row names.
+  absl::StatusOr<std::vector<std::string>> StrayBytes();
+  absl::Status RemoveBytes(const std::vector<std::string>& hashes);
   absl::StatusOr<StoredFile> Touch(const std::string& project, const std::string& sha256);
 
   const std::string directory_;
   const std::unique_ptr<sqlite::Database> database_;
+  DiskBudget* const budget_;
   std::atomic<int64_t> next_upload_ = 1;
 };
 

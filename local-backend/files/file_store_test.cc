@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -131,6 +132,36 @@ TEST(FileStoreTest, UnusedFilesGoUnlessAnotherProjectHasThem) {
   EXPECT_EQ(access(store->Path(alone.sha256).c_str(), F_OK), -1);
   EXPECT_EQ(Content(store->Path(shared.sha256)), "shared");
   EXPECT_OK(store->GetBySha256("two", shared.sha256));
+}
+
+TEST(FileStoreTest, BytesWithoutARowAreRemovedAtTheStart) {
+  const TempDirectory directory;
+  std::string stray;
+  StoredFile kept;
+  {
+    const auto store = OpenStore(directory.path());
+    kept = Put(*store, "kept");
+    stray = store->Path(std::string(64, 'a'));
+    mkdir(stray.substr(0, stray.rfind('/')).c_str(), 0755);
+    std::ofstream(stray) << "of an upload whose process was killed";
+  }
+  const auto store = OpenStore(directory.path());
+  EXPECT_EQ(access(stray.c_str(), F_OK), -1);
+  EXPECT_EQ(Content(store->Path(kept.sha256)), "kept");
+}
+
+TEST(FileStoreTest, UploadThatDoesNotFitIsRefusedWithoutATrace) {
+  const TempDirectory directory;
+  DiskBudget budget({.directory = directory.path(), .quota = 1 << 20});
+  ASSERT_OK_AND_ASSIGN(const auto store, FileStore::Open(directory.path(), &budget));
+  FileStore::Upload upload = store->Begin();
+  absl::Status appended;
+  for (int i = 0; i < 16 && appended.ok(); ++i) appended = upload.Append(std::string(300'000, 'x'));
+  EXPECT_THAT(appended, StatusIs(absl::StatusCode::kResourceExhausted,
+                                 HasSubstr("the disk quota is used up")));
+  { const FileStore::Upload gone = std::move(upload); }
+  EXPECT_TRUE(std::filesystem::is_empty(directory.File("files/incoming")));
+  Put(*store, "small");
 }
 
 TEST(FileStoreTest, WhatAPowerCutTookIsForgotten) {

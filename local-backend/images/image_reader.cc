@@ -43,12 +43,12 @@ absl::Status ResolveError(const std::string& path, int error) {
 }  // namespace
 
 absl::StatusOr<ImageReader> ImageReader::Open(const std::vector<std::string>& layers,
-                                              const std::string& empty_directory) {
+                                              const std::string& empty_directory, Lease lease) {
   ASSIGN_OR_RETURN(
       UniqueFd root,
       MountOverlay(
           {.layers = layers, .upper = "", .work = "", .empty_directory = empty_directory}));
-  return ImageReader(std::move(root));
+  return ImageReader(std::move(root), std::move(lease));
 }
 
 absl::StatusOr<UniqueFd> ImageReader::Resolve(const std::string& path, int flags) const {

@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/files/unique_fd.h"
+#include "local-backend/images/use_table.h"
 
 namespace contree {
 
@@ -23,9 +25,11 @@ struct FileEntry {
 
 class ImageReader {
  public:
+  // `lease`, which keeps the layers where they are, is held as long as the reader lives.
   // FailedPrecondition: the layers cannot be mounted.
   static absl::StatusOr<ImageReader> Open(const std::vector<std::string>& layers,
-                                          const std::string& empty_directory);
+                                          const std::string& empty_directory,
+                                          Lease lease = nullptr);
 
   // The entries of a directory, by name. NotFound: no such path. FailedPrecondition: not a
   // directory, or a loop of symbolic links.
@@ -45,10 +49,11 @@ class ImageReader {
   std::vector<std::pair<uint32_t, std::string>> GroupNames() const;
 
  private:
-  explicit ImageReader(UniqueFd root) : root_(std::move(root)) {}
+  ImageReader(UniqueFd root, Lease lease) : lease_(std::move(lease)), root_(std::move(root)) {}
   absl::StatusOr<UniqueFd> Resolve(const std::string& path, int flags) const;
   std::vector<std::pair<uint32_t, std::string>> Names(const std::string& path) const;
 
+  Lease lease_;
   UniqueFd root_;
 };
 

@@ -5,33 +5,35 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <system_error>
-#include <thread>
+#include <unordered_set>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/files/unique_fd.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
 #include "common/uuid/uuid.h"
 #include "local-backend/images/busybox_layer.h"
+#include "local-backend/images/file_attributes.h"
 #include "local-backend/images/layer_diff.h"
+#include "local-backend/images/layer_names.h"
+#include "local-backend/images/remove_tree.h"
 
 namespace contree {
 namespace {
 
 constexpr size_t kMaxTagLength = 256;
 constexpr char kSeedTag[] = "busybox:latest";
+// Use is noted this coarsely.
+constexpr absl::Duration kUseGrain = absl::Hours(1);
 
 constexpr absl::string_view kMigrations[] = {
     R"sql(
@@ -69,6 +71,14 @@ CREATE INDEX tags_by_image ON tags (image_uuid);
 INSERT INTO tags SELECT project, tag, uuid, created_at FROM images WHERE tag IS NOT NULL;
 UPDATE images SET tag = NULL;          -- not used any more
 )sql",
+    R"sql(
+ALTER TABLE images ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;  -- made, read or run last
+UPDATE images SET used_at = created_at;
+CREATE INDEX images_by_use ON images (used_at);
+-- What is in the directory, for the checker; NULL: was not counted.
+ALTER TABLE layers ADD COLUMN entries INTEGER;
+ALTER TABLE layers ADD COLUMN file_bytes INTEGER;
+)sql",
 };
 
 // Twice the project; what follows sees its tags in `visible`.
@@ -79,19 +89,18 @@ constexpr char kVisibleTags[] =
     "everybodys.tag)) ";
 constexpr char kColumns[] =
     "images.uuid, images.created_at, images.operation_uuid, images.layers, images.environment, "
-    "images.project";
+    "images.project, images.used_at";
 
 // kColumns, and then its tag.
 Image ToImage(const sqlite::Row& row) {
   Image image;
   image.uuid = row.String(0);
   image.project = row.String(5);
-  image.tag = row.IsNull(6) ? "" : row.String(6);
+  image.used_at = absl::FromUnixNanos(row.Int(6));
+  image.tag = row.IsNull(7) ? "" : row.String(7);
   image.created_at = absl::FromUnixNanos(row.Int(1));
   image.operation_uuid = row.String(2);
-  for (absl::string_view id : absl::StrSplit(row.Text(3), ' ', absl::SkipEmpty())) {
-    image.layers.push_back(absl::StrCat("layers/", id));
-  }
+  image.layers = ToLayers(row.Text(3));
   const absl::string_view text = row.Text(4);
   const auto environment = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
   if (environment.is_object()) {
@@ -129,62 +138,14 @@ absl::Status MakeDirectory(const std::string& path, mode_t mode) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the directory ", path));
 }
 
-int64_t Nanos(absl::Time time) {
-  // Infinite ones saturate.
-  return absl::ToUnixNanos(time);
-}
-
 bool IsTagCharacter(char c) {
   return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == ':' || c == '/' || c == '.';
 }
 
 }  // namespace
 
-// Deletes directory trees on a thread of its own: it takes longer than what a caller should wait.
-class ImageStore::Remover {
- public:
-  Remover() : thread_([this] { Loop(); }) {}
-  ~Remover() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      ends_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-  void Remove(std::string path) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      paths_.push_back(std::move(path));
-    }
-    changed_.notify_all();
-  }
-
- private:
-  void Loop() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (true) {
-      changed_.wait(lock, [this] { return ends_ || !paths_.empty(); });
-      if (paths_.empty()) return;
-      const std::string path = std::move(paths_.front());
-      paths_.pop_front();
-      lock.unlock();
-      std::error_code error;
-      std::filesystem::remove_all(path, error);
-      if (error)
-        LogWarning("cannot remove a directory", {{"path", path}, {"error", error.message()}});
-      lock.lock();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::string> paths_;  // guarded by mutex_
-  bool ends_ = false;              // guarded by mutex_
-  std::thread thread_;
-};
-
-absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& directory) {
+absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& directory,
+                                                             DiskBudget* budget) {
   for (const char* name : {"layers", "runs", "empty"}) {
     RETURN_IF_ERROR(MakeDirectory(absl::StrCat(directory, "/", name), 0755));
   }
@@ -192,29 +153,73 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& 
                    sqlite::Database::Open({.path = absl::StrCat(directory, "/images.db"),
                                            .migrations = kMigrations,
                                            .durability = sqlite::Durability::kFull}));
-  std::unique_ptr<ImageStore> store(new ImageStore(directory, std::move(database)));
-  // What earlier processes were running; its names must not be met again.
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(store->Path("runs"), error)) {
-    const std::string trash = absl::StrCat(directory, "/trash-", NewUuidV4());
-    std::filesystem::rename(entry.path(), trash, error);
-    store->remover_->Remove(error ? entry.path().string() : trash);
-  }
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    if (absl::StartsWith(entry.path().filename().string(), "trash-")) {
-      store->remover_->Remove(entry.path().string());
-    }
-  }
+  std::unique_ptr<ImageStore> store(new ImageStore(directory, std::move(database), budget));
+  store->layers_fd_.Reset(open(store->Path("layers").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!store->layers_fd_.is_open()) return absl::ErrnoToStatus(errno, "cannot open layers");
+  RETURN_IF_ERROR(store->ClearLeftovers());
   return store;
 }
 
-ImageStore::ImageStore(std::string directory, std::unique_ptr<sqlite::Database> database)
+ImageStore::ImageStore(std::string directory, std::unique_ptr<sqlite::Database> database,
+                       DiskBudget* budget)
     : directory_(std::move(directory)),
       empty_directory_(absl::StrCat(directory_, "/empty")),
       database_(std::move(database)),
-      remover_(std::make_unique<Remover>()) {}
+      budget_(budget) {}
 
-ImageStore::~ImageStore() = default;
+ImageStore::~ImageStore() { closing_ = true; }
+
+absl::Status ImageStore::ClearLeftovers() {
+  int64_t newest = 0;
+  std::unordered_set<std::string> known;
+  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(connection.Query("SELECT seq FROM sqlite_sequence WHERE name = 'layers'", {},
+                                     [&](const sqlite::Row& row) { newest = row.Int(0); }));
+    return connection.Query("SELECT id FROM layers", {}, [&](const sqlite::Row& row) {
+      known.insert(absl::StrCat(row.Int(0)));
+    });
+  }));
+  next_layer_ = newest + 1;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+    const std::string path = entry.path();
+    if (absl::StartsWith(entry.path().filename().string(), "trash-")) RemoveInBackground(path);
+  }
+  // What earlier processes were running; its names must not be met again.
+  for (const auto& entry : std::filesystem::directory_iterator(Path("runs"), error)) {
+    Remove(entry.path());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(Path("layers"), error)) {
+    if (!known.contains(entry.path().filename())) Remove(entry.path());
+  }
+  for (const std::string& id : known) {
+    if (access(Path(absl::StrCat("layers/", id)).c_str(), F_OK) == 0) continue;
+    LogError("a layer is not where it should be; images that need it cannot be used",
+             {{"layer", id}});
+  }
+  return absl::OkStatus();
+}
+
+void ImageStore::Remove(const std::string& path) {
+  const std::string trash = Path(absl::StrCat("trash-", NewUuidV4()));
+  const bool moved = rename(path.c_str(), trash.c_str()) == 0;
+  if (!moved && errno == ENOENT) return;
+  RemoveInBackground(moved ? trash : path);
+}
+
+void ImageStore::RemoveInBackground(const std::string& path) {
+  remover_.Add([path] {
+    if (const absl::Status removed = RemoveTree(path); !removed.ok()) {
+      LogWarning("something that is not needed any more cannot be removed",
+                 {{"path", path}, {"error", std::string(removed.message())}});
+    }
+  });
+}
+
+void ImageStore::FinishBackgroundWork() {
+  flattener_.Drain();
+  remover_.Drain();
+}
 
 std::string ImageStore::Path(absl::string_view relative) const {
   return absl::StrCat(directory_, "/", relative);
@@ -236,44 +241,107 @@ absl::Status ImageStore::Seed(const std::string& busybox) {
   const std::string path = Path(absl::StrCat("runs/seed-", NewUuidV4()));
   RETURN_IF_ERROR(MakeDirectory(path, 0755));
   if (absl::Status made = MakeBusyboxLayer(path, busybox); !made.ok()) {
-    remover_->Remove(path);
+    Remove(path);
     return made;
   }
-  ASSIGN_OR_RETURN(const std::string layer, PublishLayer(path, ""));
-  return Insert({.uuid = NewUuidV4(),
-                 .tag = kSeedTag,
-                 .created_at = absl::Now(),
-                 .operation_uuid = "",
-                 .layers = {layer},
-                 .environment = {},
-                 .project = kPublic});
+  ASSIGN_OR_RETURN(const TreeSize size, MeasureTree(path));
+  ASSIGN_OR_RETURN(const HeldLayer layer, TakeOver(path));
+  return database_->Write([&](sqlite::Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(InsertLayer(connection, layer.name, "", size));
+    return InsertImage(connection, {.uuid = NewUuidV4(),
+                                    .tag = kSeedTag,
+                                    .created_at = absl::Now(),
+                                    .operation_uuid = "",
+                                    .layers = {layer.name},
+                                    .environment = {},
+                                    .project = kPublic});
+  });
 }
 
-absl::StatusOr<std::string> ImageStore::FindLayer(const std::string& source) {
-  std::string layer;
-  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
-    return connection.Query(
-        "SELECT id FROM layers WHERE source = ?", {source},
-        [&](const sqlite::Row& row) { layer = absl::StrCat("layers/", row.Int(0)); });
-  }));
-  // A row whose directory never came to be (the machine stopped in between) is no layer.
-  if (!layer.empty() && access(Path(layer).c_str(), F_OK) != 0) return std::string();
+absl::StatusOr<HeldLayer> ImageStore::TakeOver(const std::string& path) {
+  HeldLayer layer = {.name = absl::StrCat("layers/", next_layer_++), .lease = nullptr};
+  layer.lease = use_table_.Hold({layer.name});
+  if (rename(path.c_str(), Path(layer.name).c_str()) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot move ", path, " to ", Path(layer.name)));
+  }
+  // Overlays are mounted volatile: nothing of the layer need be on the disk yet, and the row that
+  // names it will be. The new name is synced with it.
+  if (syncfs(layers_fd_.get()) != 0) {
+    const int error = errno;
+    Remove(Path(layer.name));
+    if (error == ENOSPC || error == EDQUOT) {
+      return absl::ResourceExhaustedError("the disk of the state directory is full");
+    }
+    return absl::ErrnoToStatus(error, absl::StrCat("cannot sync the layer ", Path(layer.name)));
+  }
   return layer;
 }
 
-absl::StatusOr<std::string> ImageStore::PublishLayer(const RunDirectory& run,
-                                                     const std::string& source) {
-  ASSIGN_OR_RETURN(const std::string published, FindLayer(source));
-  if (!published.empty()) return published;
-  return PublishLayer(run.upper, source);
+absl::Status ImageStore::InsertLayer(sqlite::Connection& connection, const std::string& layer,
+                                     const std::string& source, const TreeSize& size) {
+  int64_t id;
+  if (!absl::SimpleAtoi(absl::StripPrefix(layer, "layers/"), &id)) {
+    return absl::InternalError(absl::StrCat(layer, " is not the name of a layer"));
+  }
+  return connection
+      .Execute(
+          "INSERT INTO layers (id, created_at, source, entries, file_bytes) VALUES (?, ?, ?, ?, ?)",
+          {id, absl::ToUnixNanos(absl::Now()),
+           source.empty() ? sqlite::Value(nullptr) : sqlite::Value(absl::string_view(source)),
+           size.entries, size.file_bytes})
+      .status();
+}
+
+absl::StatusOr<HeldLayer> ImageStore::FindLayer(const std::string& source) {
+  while (true) {
+    const int64_t generation = use_table_.generation();
+    HeldLayer layer;
+    RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
+      return connection.Query(
+          "SELECT id FROM layers WHERE source = ?", {source},
+          [&](const sqlite::Row& row) { layer.name = absl::StrCat("layers/", row.Int(0)); });
+    }));
+    // A row whose directory is gone is no layer.
+    if (layer.name.empty() || access(Path(layer.name).c_str(), F_OK) != 0) return HeldLayer();
+    absl::StatusOr<Lease> lease = use_table_.Use({layer.name}, generation);
+    if (absl::IsAborted(lease.status())) continue;
+    if (absl::IsNotFound(lease.status())) return HeldLayer();
+    RETURN_IF_ERROR(lease.status());
+    layer.lease = *std::move(lease);
+    return layer;
+  }
+}
+
+absl::StatusOr<HeldLayer> ImageStore::PublishLayer(const RunDirectory& run,
+                                                   const std::string& source) {
+  ASSIGN_OR_RETURN(HeldLayer published, FindLayer(source));
+  if (!published.name.empty()) return published;
+  ASSIGN_OR_RETURN(const TreeSize size, MeasureTree(run.upper));
+  ASSIGN_OR_RETURN(HeldLayer layer, TakeOver(run.upper));
+  const absl::Status inserted = database_->Write([&](sqlite::Connection& connection)
+                                                     -> absl::Status {
+    // One that cannot be used, or that another import has published at this moment.
+    RETURN_IF_ERROR(
+        connection.Execute("UPDATE layers SET source = NULL WHERE source = ?", {source}).status());
+    return InsertLayer(connection, layer.name, source, size);
+  });
+  if (!inserted.ok()) {
+    Remove(Path(layer.name));
+    return inserted;
+  }
+  return layer;
 }
 
 absl::Status ImageStore::PublishImage(const Image& image) {
   absl::StatusOr<Image> existing = Get(image.uuid, image.project);
   if (absl::IsNotFound(existing.status())) {
     // Two imports of one image may end at once.
-    const absl::Status inserted = Insert(image);
+    const absl::Status inserted = database_->Write(
+        [&](sqlite::Connection& connection) { return InsertImage(connection, image); });
     if (!inserted.ok() && !absl::IsAlreadyExists(inserted)) return inserted;
+    if (image.layers.size() > kManyLayers) {
+      flattener_.Add([this, uuid = image.uuid] { FlattenInBackground(uuid); });
+    }
   } else {
     RETURN_IF_ERROR(existing.status());
   }
@@ -281,68 +349,72 @@ absl::Status ImageStore::PublishImage(const Image& image) {
                            : SetTag(image.uuid, image.tag, image.project).status();
 }
 
-absl::StatusOr<std::string> ImageStore::PublishLayer(const std::string& path,
-                                                     const std::string& source) {
-  {
-    // Overlays are mounted volatile: nothing of the layer need be on disk yet, and the row that
-    // names it will be.
-    const UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd.is_open() || syncfs(fd.get()) != 0) {
-      return absl::ErrnoToStatus(errno, absl::StrCat("cannot sync the layer ", path));
-    }
-  }
-  std::string layer;
-  RETURN_IF_ERROR(database_->Write([&](sqlite::Connection& connection) -> absl::Status {
-    if (!source.empty()) {  // left by a publication that did not get to its end
-      RETURN_IF_ERROR(
-          connection.Execute("UPDATE layers SET source = NULL WHERE source = ?", {source})
-              .status());
-    }
-    return connection.Query(
-        "INSERT INTO layers (created_at, source) VALUES (?, ?) RETURNING id",
-        {Nanos(absl::Now()),
-         source.empty() ? sqlite::Value(nullptr) : sqlite::Value(absl::string_view(source))},
-        [&](const sqlite::Row& row) { layer = absl::StrCat("layers/", row.Int(0)); });
-  }));
-  if (rename(path.c_str(), Path(layer).c_str()) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot move ", path, " to ", Path(layer)));
-  }
-  return layer;
-}
-
-absl::Status ImageStore::Insert(const Image& image) {
+absl::Status ImageStore::InsertImage(sqlite::Connection& connection, const Image& image) {
   nlohmann::json environment = nlohmann::json::object();
   for (const auto& [name, value] : image.environment) environment[name] = value;
   const std::string text =
       environment.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  std::vector<absl::string_view> ids;
-  for (absl::string_view layer : image.layers) ids.push_back(absl::StripPrefix(layer, "layers/"));
-  const std::string layers = absl::StrJoin(ids, " ");
-  return database_->Write([&](sqlite::Connection& connection) -> absl::Status {
-    RETURN_IF_ERROR(
-        connection
-            .Execute("INSERT INTO images (uuid, created_at, operation_uuid, layers, environment, "
-                     "project) VALUES (?, ?, ?, ?, ?, ?)",
-                     {image.uuid, Nanos(image.created_at), image.operation_uuid, layers, text,
-                      image.project})
-            .status());
-    if (image.tag.empty()) return absl::OkStatus();
-    return PutTag(connection, image.project, image.tag, image.uuid);
+  RETURN_IF_ERROR(
+      connection
+          .Execute("INSERT INTO images (uuid, created_at, operation_uuid, layers, environment, "
+                   "project, used_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   {image.uuid, absl::ToUnixNanos(image.created_at), image.operation_uuid,
+                    LayersAsText(image.layers), text, image.project,
+                    absl::ToUnixNanos(image.created_at)})
+          .status());
+  if (image.tag.empty()) return absl::OkStatus();
+  return PutTag(connection, image.project, image.tag, image.uuid);
+}
+
+absl::StatusOr<Image> ImageStore::Hold(const std::string& reference, ReadImage read) {
+  while (true) {
+    const int64_t generation = use_table_.generation();
+    std::optional<Image> image;
+    RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
+      return read(connection, [&](const sqlite::Row& row) { image = ToImage(row); });
+    }));
+    if (!image.has_value()) return NoImage(reference);
+    std::vector<std::string> names = image->layers;
+    names.push_back(image->uuid);
+    absl::StatusOr<Lease> lease = use_table_.Use(names, generation);
+    if (absl::IsAborted(lease.status())) continue;
+    if (absl::IsNotFound(lease.status())) return NoImage(reference);
+    RETURN_IF_ERROR(lease.status());
+    image->lease = *std::move(lease);
+    NoteUse(*image);
+    return *std::move(image);
+  }
+}
+
+absl::StatusOr<Image> ImageStore::GetAnybodys(const std::string& uuid) {
+  return Hold(uuid, [&](sqlite::Connection& connection, OnImage on_image) {
+    return connection.Query(absl::StrCat("SELECT ", kColumns, ", NULL FROM images WHERE uuid = ?"),
+                            {uuid}, on_image);
   });
 }
 
+void ImageStore::NoteUse(Image& image) {
+  const absl::Time now = absl::Now();
+  if (now - image.used_at < kUseGrain) return;
+  const absl::Status noted = database_->Write([&](sqlite::Connection& connection) {
+    return connection
+        .Execute("UPDATE images SET used_at = ? WHERE uuid = ?",
+                 {absl::ToUnixNanos(now), image.uuid})
+        .status();
+  });
+  // The lease holds it for now; what is lost is an hour or more of its life.
+  if (!noted.ok()) LogWarning("cannot note that an image is used", {{"error", noted.ToString()}});
+  image.used_at = now;
+}
+
 absl::StatusOr<Image> ImageStore::Get(const std::string& uuid, const std::string& project) {
-  std::optional<Image> image;
-  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
+  return Hold(uuid, [&](sqlite::Connection& connection, OnImage on_image) {
     return connection.Query(absl::StrCat(kVisibleTags, "SELECT ", kColumns,
                                          ", (SELECT tag FROM visible WHERE image_uuid = uuid"
                                          " ORDER BY tagged_at DESC, tag LIMIT 1)"
                                          " FROM images WHERE uuid = ? AND project IN (?, '*')"),
-                            {project, project, uuid, project},
-                            [&](const sqlite::Row& row) { image = ToImage(row); });
-  }));
-  if (!image.has_value()) return NoImage(uuid);
-  return *std::move(image);
+                            {project, project, uuid, project}, on_image);
+  });
 }
 
 absl::StatusOr<Image> ImageStore::Resolve(const std::string& reference,
@@ -351,16 +423,12 @@ absl::StatusOr<Image> ImageStore::Resolve(const std::string& reference,
     return absl::InvalidArgumentError("an image is required: a UUID or tag:NAME");
   if (!absl::StartsWith(reference, "tag:")) return Get(reference, project);
   const std::string tag = reference.substr(4);
-  std::optional<Image> image;
-  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
+  return Hold(reference, [&](sqlite::Connection& connection, OnImage on_image) {
     return connection.Query(absl::StrCat(kVisibleTags, "SELECT ", kColumns, ", visible.tag",
                                          " FROM visible JOIN images ON images.uuid = image_uuid"
                                          " WHERE visible.tag = ? AND images.project IN (?, '*')"),
-                            {project, project, tag, project},
-                            [&](const sqlite::Row& row) { image = ToImage(row); });
-  }));
-  if (!image.has_value()) return NoImage(reference);
-  return *std::move(image);
+                            {project, project, tag, project}, on_image);
+  });
 }
 
 absl::StatusOr<std::vector<Image>> ImageStore::List(const ImageFilter& filter) {
@@ -374,10 +442,10 @@ absl::StatusOr<std::vector<Image>> ImageStore::List(const ImageFilter& filter) {
                      " AND (? = '' OR substr(visible.tag, 1, length(?)) = ?)"
                      " ORDER BY visible.tag IS NOT ?, created_at DESC, images.rowid DESC,"
                      " visible.tag LIMIT ? OFFSET ?"),
-        {filter.project, filter.project, filter.project, Nanos(filter.since), Nanos(filter.until),
-         filter.uuid_prefix, filter.uuid_prefix, int64_t{filter.tagged}, filter.tag_prefix,
-         filter.tag_prefix, filter.tag_prefix, filter.tag_prefix, int64_t{filter.limit},
-         int64_t{filter.offset}},
+        {filter.project, filter.project, filter.project, absl::ToUnixNanos(filter.since),
+         absl::ToUnixNanos(filter.until), filter.uuid_prefix, filter.uuid_prefix,
+         int64_t{filter.tagged}, filter.tag_prefix, filter.tag_prefix, filter.tag_prefix,
+         filter.tag_prefix, int64_t{filter.limit}, int64_t{filter.offset}},
         [&](const sqlite::Row& row) { images.push_back(ToImage(row)); });
   }));
   return images;
@@ -413,59 +481,89 @@ absl::Status ImageStore::RemoveTag(const std::string& uuid, const std::string& t
 }
 
 absl::StatusOr<RunDirectory> ImageStore::NewRun(const Image& parent) {
-  return NewLayer(parent.layers);
+  RETURN_IF_ERROR(CheckRoom());
+  if (parent.layers.size() <= kManyLayers) return NewDirectories(parent.layers, parent.lease);
+  // It may have fewer layers by now.
+  ASSIGN_OR_RETURN(Image image, GetAnybodys(parent.uuid));
+  if (image.layers.size() > kTooManyLayers) {
+    RETURN_IF_ERROR(Flatten(image.uuid));
+    ASSIGN_OR_RETURN(image, GetAnybodys(parent.uuid));
+  }
+  return NewDirectories(image.layers, image.lease);
 }
 
 absl::StatusOr<RunDirectory> ImageStore::NewLayer(const std::vector<std::string>& layers) {
-  RunDirectory run = {.path = Path(absl::StrCat("runs/", next_run_++)), .upper = "", .work = ""};
+  RETURN_IF_ERROR(CheckRoom());
+  return NewDirectories(layers, use_table_.Hold(layers));
+}
+
+absl::StatusOr<RunDirectory> ImageStore::NewDirectories(const std::vector<std::string>& layers,
+                                                        Lease lease) {
+  RunDirectory run = {.path = Path(absl::StrCat("runs/", next_run_++))};
   run.upper = absl::StrCat(run.path, "/upper");
   run.work = absl::StrCat(run.path, "/work");
+  run.lease = std::move(lease);
   for (const std::string& path : {run.path, run.upper, run.work}) {
     RETURN_IF_ERROR(MakeDirectory(path, 0755));
   }
   if (layers.empty()) return run;
+  for (const std::string& layer : layers) run.layers.push_back(Path(layer));
   // The root of the merged tree looks as the upper directory does.
-  struct stat root;
-  if (stat(Path(layers.front()).c_str(), &root) != 0 ||
-      chown(run.upper.c_str(), root.st_uid, root.st_gid) != 0 ||
-      chmod(run.upper.c_str(), root.st_mode & 07777) != 0) {
-    return absl::ErrnoToStatus(
-        errno, absl::StrCat("cannot make ", run.upper, " like the root of its image"));
+  const UniqueFd root(open(run.layers.front().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd upper(open(run.upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root.is_open() || !upper.is_open()) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", run.layers.front()));
   }
+  RETURN_IF_ERROR(CopyAttributes(root.get(), upper.get()));
   return run;
 }
 
-void ImageStore::Discard(const RunDirectory& run) { remover_->Remove(run.path); }
+// Its name is not used again: it need not be moved first.
+void ImageStore::Discard(const RunDirectory& run) { RemoveInBackground(run.path); }
 
 absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(
     const RunDirectory& run, const Image& parent, const Environment& environment,
     const std::string& operation_uuid, int64_t max_layer_bytes, const std::string& project) {
-  const absl::StatusOr<LayerDiff> diff =
-      CompareWithLayers(run.upper, LayerPaths(parent), empty_directory_);
-  if (!diff.ok() || diff->bytes > max_layer_bytes) {
-    Discard(run);
-    if (!diff.ok()) return diff.status();
+  const absl::Cleanup discard = [&] { Discard(run); };
+  ASSIGN_OR_RETURN(const LayerDiff diff,
+                   CompareWithLayers(run.upper, run.layers, empty_directory_));
+  if (diff.bytes > max_layer_bytes) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "the command wrote ", diff->bytes, " bytes; max_layer_bytes allows ", max_layer_bytes));
+        "the command wrote ", diff.bytes, " bytes; max_layer_bytes allows ", max_layer_bytes));
   }
+  if (!diff.changed && environment == parent.environment) return CommitResult{parent.uuid, 0};
   Image image = {.uuid = NewUuidV4(),
                  .tag = "",
                  .created_at = absl::Now(),
                  .operation_uuid = operation_uuid,
-                 .layers = parent.layers,
+                 .layers = {},
                  .environment = environment,
                  .project = project};
-  if (diff->changed) {
-    absl::StatusOr<std::string> layer = PublishLayer(run.upper, "");
-    Discard(run);
-    if (!layer.ok()) return layer.status();
-    image.layers.insert(image.layers.begin(), *layer);
-  } else {
-    Discard(run);
-    if (environment == parent.environment) return CommitResult{parent.uuid, 0};
+  HeldLayer layer;
+  if (diff.changed) {
+    ASSIGN_OR_RETURN(layer, TakeOver(run.upper));
   }
-  RETURN_IF_ERROR(Insert(image));
-  return CommitResult{image.uuid, diff->changed ? diff->bytes : 0};
+  const absl::Status inserted =
+      database_->Write([&](sqlite::Connection& connection) -> absl::Status {
+        // The parent may have been flattened meanwhile; then this stands on fewer layers too.
+        image.layers = parent.layers;
+        RETURN_IF_ERROR(connection.Query(
+            "SELECT layers FROM images WHERE uuid = ?", {parent.uuid},
+            [&](const sqlite::Row& row) { image.layers = ToLayers(row.Text(0)); }));
+        if (diff.changed) {
+          image.layers.insert(image.layers.begin(), layer.name);
+          RETURN_IF_ERROR(InsertLayer(connection, layer.name, "", diff.size));
+        }
+        return InsertImage(connection, image);
+      });
+  if (!inserted.ok()) {
+    if (diff.changed) Remove(Path(layer.name));
+    return inserted;
+  }
+  if (image.layers.size() > kManyLayers) {
+    flattener_.Add([this, uuid = image.uuid] { FlattenInBackground(uuid); });
+  }
+  return CommitResult{image.uuid, diff.changed ? diff.bytes : 0};
 }
 
 bool IsTagPrefix(absl::string_view prefix) {

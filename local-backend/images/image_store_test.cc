@@ -1,10 +1,14 @@
 #include "local-backend/images/image_store.h"
 
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/sqlite/database.h"
@@ -103,6 +107,218 @@ TEST(ImageStoreTest, LeftoversOfADeadProcessAreRemoved) {
   // The remover has done its work when the store is gone.
   { const auto store = SeededStore(directory); }
   EXPECT_EQ(rmdir(absl::StrCat(directory, "/runs").c_str()), 0);
+}
+
+// As a run that writes a file would.
+Image Child(ImageStore& store, const Image& parent, const std::string& file,
+            const std::string& content) {
+  auto run = store.NewRun(parent);
+  EXPECT_OK(run);
+  std::ofstream(absl::StrCat(run->upper, "/", file)) << content;
+  const auto committed = store.Commit(*run, parent, {}, "operation", 1 << 20);
+  EXPECT_OK(committed);
+  auto image = store.Get(committed->image_uuid);
+  EXPECT_OK(image);
+  return *std::move(image);
+}
+
+std::string ContentOf(ImageStore& store, const Image& image, const std::string& path) {
+  const auto reader =
+      ImageReader::Open(store.LayerPaths(image), store.empty_directory(), image.lease);
+  EXPECT_OK(reader);
+  const auto file = reader->OpenFile(path);
+  if (!file.ok()) return std::string(file.status().message());
+  char bytes[100];
+  const ssize_t got = read(file->get(), bytes, sizeof bytes);
+  return std::string(bytes, got < 0 ? 0 : static_cast<size_t>(got));
+}
+
+int CountIn(const std::string& directory) {
+  int count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(directory)) ++count;
+  return count;
+}
+
+TEST(ImageStoreTest, CollectRemovesUnusedImagesWithoutTag) {
+  const std::string directory = NewTestDirectory();
+  const auto store = SeededStore(directory);
+  std::string tagged;
+  std::string untagged;
+  {
+    ASSERT_OK_AND_ASSIGN(const Image base, store->Resolve("tag:busybox:latest"));
+    tagged = Child(*store, base, "tagged", "1").uuid;
+    ASSERT_OK(store->SetTag(tagged, "kept").status());
+    untagged = Child(*store, base, "untagged", "2").uuid;
+  }
+  EXPECT_EQ(CountIn(directory + "/layers"), 3);
+  ASSERT_OK_AND_ASSIGN(const Collected early,
+                       store->Collect({.untagged_unused_since = absl::Now() - absl::Hours(2)}));
+  EXPECT_EQ(early.images, 0);
+  ASSERT_OK_AND_ASSIGN(const Collected late,
+                       store->Collect({.untagged_unused_since = absl::InfiniteFuture()}));
+  EXPECT_EQ(late.images, 1);
+  EXPECT_EQ(late.layers, 1);
+  EXPECT_THAT(store->Get(untagged), StatusIs(absl::StatusCode::kNotFound, HasSubstr(untagged)));
+  EXPECT_OK(store->Get(tagged));
+  EXPECT_OK(store->Resolve("tag:busybox:latest"));
+  EXPECT_EQ(CountIn(directory + "/layers"), 2);
+  store->FinishBackgroundWork();
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    EXPECT_THAT(entry.path().filename().string(), testing::Not(testing::StartsWith("trash")));
+  }
+}
+
+TEST(ImageStoreTest, CollectLeavesWhatIsInUse) {
+  const auto store = SeededStore(NewTestDirectory());
+  std::optional<Image> parent;
+  {
+    ASSERT_OK_AND_ASSIGN(const Image base, store->Resolve("tag:busybox:latest"));
+    parent = Child(*store, base, "a", "1");
+  }
+  const CollectOptions all = {.untagged_unused_since = absl::InfiniteFuture(),
+                              .unused_layers_before = absl::InfiniteFuture()};
+  // A request that waits for its turn.
+  ASSERT_OK_AND_ASSIGN(Collected collected, store->Collect(all));
+  EXPECT_EQ(collected.images + collected.layers, 0);
+  // A run.
+  ASSERT_OK_AND_ASSIGN(RunDirectory run, store->NewRun(*parent));
+  std::ofstream(run.upper + "/b") << "2";
+  const std::string parent_uuid = parent->uuid;
+  Image copy = *parent;
+  parent.reset();
+  ASSERT_OK_AND_ASSIGN(collected, store->Collect(all));
+  EXPECT_EQ(collected.images + collected.layers, 0);
+  ASSERT_OK_AND_ASSIGN(const auto child, store->Commit(run, copy, {}, "", 1000));
+  // A child that has a tag needs the layers, but not the image, that it came from.
+  ASSERT_OK(store->SetTag(child.image_uuid, "child").status());
+  copy.lease.reset();
+  run.lease.reset();
+  ASSERT_OK_AND_ASSIGN(collected, store->Collect(all));
+  EXPECT_EQ(collected.images, 1);
+  EXPECT_EQ(collected.layers, 0);
+  EXPECT_FALSE(store->Get(parent_uuid).ok());
+  ASSERT_OK_AND_ASSIGN(const Image image, store->Get(child.image_uuid));
+  EXPECT_EQ(ContentOf(*store, image, "/a"), "1");
+  EXPECT_EQ(ContentOf(*store, image, "/b"), "2");
+}
+
+TEST(ImageStoreTest, CollectLeavesLayersThatAnImportIsUsing) {
+  const auto store = SeededStore(NewTestDirectory());
+  const CollectOptions all = {.unused_layers_before = absl::InfiniteFuture()};
+  ASSERT_OK_AND_ASSIGN(const RunDirectory run, store->NewLayer({}));
+  std::ofstream(run.upper + "/a") << "1";
+  ASSERT_OK_AND_ASSIGN(HeldLayer layer, store->PublishLayer(run, "source"));
+  ASSERT_OK_AND_ASSIGN(Collected collected, store->Collect(all));
+  EXPECT_EQ(collected.layers, 0);
+  // The next import takes it as it is.
+  ASSERT_OK_AND_ASSIGN(HeldLayer found, store->FindLayer("source"));
+  EXPECT_EQ(found.name, layer.name);
+  layer = {};
+  ASSERT_OK_AND_ASSIGN(collected, store->Collect(all));
+  EXPECT_EQ(collected.layers, 0);
+  found = {};
+  // Its import may go on tomorrow.
+  ASSERT_OK_AND_ASSIGN(collected,
+                       store->Collect({.unused_layers_before = absl::Now() - absl::Hours(24)}));
+  EXPECT_EQ(collected.layers, 0);
+  ASSERT_OK_AND_ASSIGN(collected, store->Collect(all));
+  EXPECT_EQ(collected.layers, 1);
+  ASSERT_OK_AND_ASSIGN(found, store->FindLayer("source"));
+  EXPECT_EQ(found.name, "");
+}
+
+TEST(ImageStoreTest, LayerWithoutARowIsRemovedAtTheStart) {
+  const std::string directory = NewTestDirectory();
+  { const auto store = SeededStore(directory); }
+  // As of a process that was killed between the two.
+  mkdir((directory + "/layers/77").c_str(), 0755);
+  std::ofstream(directory + "/layers/77/file") << "x";
+  std::string child;
+  {
+    const auto store = SeededStore(directory);
+    EXPECT_NE(access((directory + "/layers/77").c_str(), F_OK), 0);
+    ASSERT_OK_AND_ASSIGN(const Image base, store->Resolve("tag:busybox:latest"));
+    child = Child(*store, base, "a", "1").uuid;
+  }
+  const auto store = SeededStore(directory);
+  ASSERT_OK_AND_ASSIGN(const Image image, store->Get(child));
+  EXPECT_EQ(ContentOf(*store, image, "/a"), "1");
+}
+
+TEST(ImageStoreTest, ThousandGenerationsKeepWorking) {
+  const std::string directory = NewTestDirectory();
+  const auto store = SeededStore(directory);
+  ASSERT_OK_AND_ASSIGN(Image image, store->Resolve("tag:busybox:latest"));
+  std::vector<std::string> uuids;
+  size_t deepest = 0;
+  for (int i = 0; i < 1000; ++i) {
+    image = Child(*store, image, absl::StrCat("f", i % 10), absl::StrCat(i));
+    uuids.push_back(image.uuid);
+    deepest = std::max(deepest, image.layers.size());
+  }
+  EXPECT_LE(deepest, kTooManyLayers + 1);
+  store->FinishBackgroundWork();
+  // The same images, all of them, each with what it had.
+  for (const int generation : {0, 1, 63, 64, 65, 66, 100, 500, 999}) {
+    ASSERT_OK_AND_ASSIGN(const Image old, store->Get(uuids[static_cast<size_t>(generation)]));
+    EXPECT_LE(old.layers.size(), kManyLayers) << generation;
+    for (int file = 0; file < 10; ++file) {
+      const int last = generation - (generation - file + 10) % 10;
+      const std::string path = absl::StrCat("/f", file);
+      EXPECT_EQ(ContentOf(*store, old, path),
+                last < 0 ? absl::StrCat("there is no ", path, " in the image") : absl::StrCat(last))
+          << generation;
+    }
+  }
+}
+
+TEST(ImageStoreTest, RunOnAnImageThatIsFlattenedMeanwhile) {
+  const auto store = SeededStore(NewTestDirectory());
+  ASSERT_OK_AND_ASSIGN(Image image, store->Resolve("tag:busybox:latest"));
+  for (size_t i = 1; i < kManyLayers; ++i) {
+    image = Child(*store, image, absl::StrCat("f", i), absl::StrCat(i));
+  }
+  ASSERT_EQ(image.layers.size(), kManyLayers);
+  const Image parent = image;
+  ASSERT_OK_AND_ASSIGN(const RunDirectory early, store->NewRun(parent));
+  ASSERT_OK_AND_ASSIGN(const RunDirectory other, store->NewRun(parent));
+  const Image sibling = Child(*store, parent, "sibling", "s");
+  store->FinishBackgroundWork();
+  ASSERT_OK_AND_ASSIGN(const Image flat, store->Get(parent.uuid));
+  EXPECT_EQ(flat.layers.size(), 2);
+  // The run still stands on the layers that it began with, and its image on the new ones.
+  for (const std::string& layer : early.layers) EXPECT_EQ(access(layer.c_str(), F_OK), 0);
+  std::ofstream(early.upper + "/early") << "e";
+  ASSERT_OK_AND_ASSIGN(const auto committed, store->Commit(early, parent, {}, "", 1000));
+  ASSERT_OK_AND_ASSIGN(const Image late, store->Get(committed.image_uuid));
+  EXPECT_EQ(late.layers.size(), 3);
+  EXPECT_EQ(ContentOf(*store, late, "/early"), "e");
+  EXPECT_EQ(ContentOf(*store, late, "/f1"), "1");
+  ASSERT_OK_AND_ASSIGN(const Image again, store->Get(sibling.uuid));
+  EXPECT_EQ(again.layers.size(), 3);
+  EXPECT_EQ(ContentOf(*store, again, "/sibling"), "s");
+  // Nothing changed: the same image.
+  ASSERT_OK_AND_ASSIGN(const auto unchanged, store->Commit(other, parent, {}, "", 1000));
+  EXPECT_EQ(unchanged.image_uuid, parent.uuid);
+}
+
+TEST(ImageStoreTest, RootKeepsItsAttributes) {
+  const auto store = SeededStore(NewTestDirectory());
+  ASSERT_OK_AND_ASSIGN(const Image base, store->Resolve("tag:busybox:latest"));
+  ASSERT_OK_AND_ASSIGN(const RunDirectory run, store->NewRun(base));
+  ASSERT_EQ(setxattr(run.upper.c_str(), "user.note", "1", 1, 0), 0);
+  ASSERT_EQ(chmod(run.upper.c_str(), 0711), 0);
+  ASSERT_OK_AND_ASSIGN(const auto first, store->Commit(run, base, {}, "", 1000));
+  EXPECT_NE(first.image_uuid, base.uuid);
+  ASSERT_OK_AND_ASSIGN(const Image parent, store->Get(first.image_uuid));
+  ASSERT_OK_AND_ASSIGN(const RunDirectory next, store->NewRun(parent));
+  char value = 0;
+  EXPECT_EQ(getxattr(next.upper.c_str(), "user.note", &value, 1), 1);
+  struct stat info;
+  ASSERT_EQ(stat(next.upper.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0711);
+  ASSERT_OK_AND_ASSIGN(const auto second, store->Commit(next, parent, {}, "", 1000));
+  EXPECT_EQ(second.image_uuid, parent.uuid);
 }
 
 TEST(IsTagTest, KnowsTheForm) {

@@ -86,12 +86,14 @@ class Comparison {
     }
     struct stat theirs;
     const bool known = image >= 0 && fstatat(image, name, &theirs, AT_SYMLINK_NOFOLLOW) == 0;
+    ++diff_.size.entries;
     // Deleted. (What was made and deleted again leaves no trace.)
     if (S_ISCHR(ours.st_mode) && ours.st_rdev == makedev(0, 0)) {
       diff_.changed |= known;
       return absl::OkStatus();
     }
     if (S_ISREG(ours.st_mode)) {
+      diff_.size.file_bytes += ours.st_size;
       diff_.bytes += std::min<int64_t>(ours.st_size, ours.st_blocks * 512);
     }
     if (S_ISDIR(ours.st_mode)) {
@@ -102,6 +104,7 @@ class Comparison {
       // Mount points that the sandbox needs: made in an image without them, they are no change.
       if (depth == 0 && !known && (strcmp(name, "proc") == 0 || strcmp(name, "dev") == 0) &&
           rmdir(absl::StrCat(ThroughProc(upper), "/", name).c_str()) == 0) {
+        --diff_.size.entries;
         return absl::OkStatus();
       }
       UniqueFd their_directory;
@@ -186,7 +189,8 @@ absl::StatusOr<LayerDiff> CompareWithLayers(const std::string& upper,
   }
   ASSIGN_OR_RETURN(LayerDiff diff, Comparison().Run(upper_fd.get(), image.get()));
   diff.changed |= ours.st_mode != theirs.st_mode || ours.st_uid != theirs.st_uid ||
-                  ours.st_gid != theirs.st_gid;
+                  ours.st_gid != theirs.st_gid ||
+                  Attributes(ThroughProc(upper_fd.get())) != Attributes(ThroughProc(image.get()));
   return diff;
 }
 

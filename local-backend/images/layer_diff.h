@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "local-backend/images/tree_size.h"
 
 namespace contree {
 
 struct LayerDiff {
   bool changed = false;
   int64_t bytes = 0;  // of the regular files in the upper directory, as far as they take up space
+  TreeSize size;      // of the upper directory; its disk_bytes are not counted
 };
 
 // Compares everything below `upper` with the same path in the image of `layers` (topmost first):

@@ -158,9 +158,10 @@ class ImageImporter::Run {
     std::vector<std::string> layers;  // topmost first
     size_t present = 0;
     for (; present < chains.size(); ++present) {
-      ASSIGN_OR_RETURN(const std::string layer, images_.FindLayer(chains[present]));
-      if (layer.empty()) break;
-      layers.insert(layers.begin(), layer);
+      ASSIGN_OR_RETURN(HeldLayer layer, images_.FindLayer(chains[present]));
+      if (layer.name.empty()) break;
+      layers.insert(layers.begin(), layer.name);
+      held_.push_back(std::move(layer));
     }
     if (present < chains.size()) {
       ASSIGN_OR_RETURN(result.unpacked_bytes, Complete(manifest, chains, present, layers));
@@ -251,6 +252,9 @@ class ImageImporter::Run {
       }
       packed += manifest.layers[i].size;
     }
+    RETURN_IF_ERROR(Annotate(
+        images_.CheckRoom(packed),
+        absl::StrCat("the image does not fit, ", Megabytes(packed), " are to be downloaded")));
     struct statvfs disk;
     if (statvfs(images_.empty_directory().c_str(), &disk) != 0) return absl::OkStatus();
     const int64_t free = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
@@ -330,6 +334,7 @@ class ImageImporter::Run {
                                                            " has; it was thrown away"));
           }
           digest.Update(bytes);
+          RETURN_IF_ERROR(images_.CheckRoom(static_cast<int64_t>(bytes.size())));
           return WriteAll(file, bytes);
         }}));
     const std::string actual = absl::StrCat("sha256:", digest.FinishHex());
@@ -354,25 +359,25 @@ class ImageImporter::Run {
                                  std::vector<std::string>& layers) {
     ASSIGN_OR_RETURN(const RunDirectory run, images_.NewLayer(layers));
     const absl::Cleanup discard = [&] { images_.Discard(run); };
-    const Image below = {.uuid = "",
-                         .tag = "",
-                         .created_at = {},
-                         .operation_uuid = "",
-                         .layers = layers,
-                         .environment = {}};
-    ASSIGN_OR_RETURN(const int64_t bytes, UnpackLayer({.archive_fd = blob,
-                                                       .layers = images_.LayerPaths(below),
+    absl::Status room;
+    const absl::StatusOr<int64_t> bytes = UnpackLayer({.archive_fd = blob,
+                                                       .layers = run.layers,
                                                        .upper = run.upper,
                                                        .work = run.work,
                                                        .empty_directory = images_.empty_directory(),
                                                        .max_bytes = kMaxLayerBytes,
-                                                       .is_cancelled = [this] {
-                                                         return context_.stop.stop_requested() ||
+                                                       .is_cancelled = [this, &room] {
+                                                         room = images_.CheckRoom();
+                                                         return !room.ok() ||
+                                                                context_.stop.stop_requested() ||
                                                                 absl::Now() >= context_.deadline;
-                                                       }}));
-    ASSIGN_OR_RETURN(const std::string layer, images_.PublishLayer(run, chain));
-    layers.insert(layers.begin(), layer);
-    return bytes;
+                                                       }});
+    RETURN_IF_ERROR(room);
+    RETURN_IF_ERROR(bytes.status());
+    ASSIGN_OR_RETURN(HeldLayer layer, images_.PublishLayer(run, chain));
+    layers.insert(layers.begin(), layer.name);
+    held_.push_back(std::move(layer));
+    return *bytes;
   }
 
   Network& network_;
@@ -385,7 +390,8 @@ class ImageImporter::Run {
   std::atomic<bool> failed_ = false;
   absl::Mutex mutex_;
   absl::CondVar changed_;
-  std::vector<Blob> blobs_;  // one each; written by its download, under mutex_
+  std::vector<HeldLayer> held_;  // until an image has them
+  std::vector<Blob> blobs_;      // one each; written by its download, under mutex_
 };
 
 ImageImporter::ImageImporter(RegistryNetworkOptions network, ImageStore* images)

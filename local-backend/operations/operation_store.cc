@@ -192,4 +192,40 @@ absl::StatusOr<std::vector<Operation>> OperationStore::List(const OperationFilte
   return operations;
 }
 
+absl::StatusOr<int64_t> OperationStore::RemoveEnded(absl::Time before) {
+  int64_t removed = 0;
+  RETURN_IF_ERROR(database_->Write([&](sqlite::Connection& connection) -> absl::Status {
+    ASSIGN_OR_RETURN(removed,
+                     connection.Execute("DELETE FROM operations WHERE created_at < ? AND status IN "
+                                        "('SUCCESS', 'FAILED', 'CANCELLED')",
+                                        {absl::ToUnixNanos(before)}));
+    return absl::OkStatus();
+  }));
+  return removed;
+}
+
+absl::StatusOr<std::vector<std::string>> OperationStore::Check() {
+  std::vector<std::string> complaints;
+  RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) -> absl::Status {
+    RETURN_IF_ERROR(connection.Query("PRAGMA integrity_check", {}, [&](const sqlite::Row& row) {
+      if (row.Text(0) != "ok") complaints.push_back(absl::StrCat("operations.db: ", row.Text(0)));
+    }));
+    return connection.Query(
+        "SELECT uuid, status, error, EXISTS (SELECT 1 FROM event_logs WHERE operation_uuid = uuid) "
+        "FROM operations",
+        {}, [&](const sqlite::Row& row) {
+          const absl::string_view status = row.Text(1);
+          const bool has_ended = status == kSuccess || status == kFailed || status == kCancelled;
+          if (!has_ended) {
+            complaints.push_back(absl::StrCat("operation ", row.Text(0), " is ", status));
+          } else if (!row.Bool(3)) {
+            complaints.push_back(absl::StrCat("operation ", row.Text(0), " has no events"));
+          } else if (status == kFailed && row.Text(2).empty()) {
+            complaints.push_back(absl::StrCat("operation ", row.Text(0), " failed for no reason"));
+          }
+        });
+  }));
+  return complaints;
+}
+
 }  // namespace contree

@@ -72,6 +72,10 @@ class OperationStore {
   absl::StatusOr<std::string> Events(const std::string& project, const std::string& uuid);
   // Newest first.
   absl::StatusOr<std::vector<Operation>> List(const OperationFilter& filter);
+  // Forgets those that have ended and are older. Returns how many.
+  absl::StatusOr<int64_t> RemoveEnded(absl::Time before);
+  // While nothing runs: a line for each thing that is wrong.
+  absl::StatusOr<std::vector<std::string>> Check();
 
  private:
   explicit OperationStore(std::unique_ptr<sqlite::Database> database)

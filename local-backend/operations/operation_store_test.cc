@@ -143,6 +143,25 @@ TEST(OperationStoreTest, ListsNewestFirstWithFilters) {
   EXPECT_EQ(uuids({.offset = 100}), "");
 }
 
+TEST(OperationStoreTest, RemovesOldOnesThatHaveEnded) {
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));
+  for (int i = 1; i <= 4; ++i) ASSERT_OK(store->Insert(At(std::to_string(i), i)));
+  for (int i = 2; i <= 4; ++i) {
+    Operation ended = At(std::to_string(i), i);
+    ended.status = kSuccess;
+    ASSERT_OK(store->Finish(ended, "events"));
+  }
+  ASSERT_OK_AND_ASSIGN(const int64_t removed, store->RemoveEnded(absl::FromUnixSeconds(4)));
+  EXPECT_EQ(removed, 2);
+  EXPECT_OK(store->Get("", "1"));
+  EXPECT_THAT(store->Get("", "2"),
+              StatusIs(absl::StatusCode::kNotFound, "there is no operation 2"));
+  EXPECT_THAT(store->Events("", "3"),
+              StatusIs(absl::StatusCode::kNotFound, "there is no operation 3"));
+  EXPECT_OK(store->Events("", "4"));
+}
+
 TEST(OperationStoreTest, UnknownOperationIsNotFound) {
   const TempDirectory directory;
   ASSERT_OK_AND_ASSIGN(const auto store, OperationStore::Open(directory.path()));

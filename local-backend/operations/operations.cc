@@ -131,6 +131,7 @@ struct Operations::Live {
 
   // Of an instance.
   RunDirectory directory;
+  std::unique_ptr<DiskBudget::Watch> watch;
   std::unique_ptr<InstanceReport> report;
   bool sandbox_has_ended = false;                         // guarded by mutex_
   std::shared_ptr<RunningSandbox> sandbox;                // while it runs; guarded by mutex_
@@ -300,7 +301,11 @@ void Operations::Launch(const LiveRef& live) {
 absl::Status Operations::Prepare(Live& live, SandboxSpec& spec) {
   const InstanceRequest& request = live.request;
   ASSIGN_OR_RETURN(live.directory, images_.NewRun(request.image));
-  std::vector<std::string> layers = images_.LayerPaths(request.image);
+  if (options_.budget != nullptr) {
+    live.watch =
+        options_.budget->Begin(live.directory.path, [cancel = &live.cancel] { cancel->Cancel(); });
+  }
+  std::vector<std::string> layers = live.directory.layers;
   if (request.networking && options_.no_network.empty() && !options_.resolv_conf.empty()) {
     const absl::Status added =
         AddResolvConf(options_.resolv_conf, live.directory, images_.empty_directory(), layers);
@@ -332,6 +337,10 @@ void Operations::Complete(const LiveRef& live, absl::StatusOr<SandboxExit> exit)
     reports.swap(live->reports);
   }
   absl::Status status = exit.status();
+  if (live->watch != nullptr) {
+    if (!exit.ok() && !live->watch->status().ok()) status = live->watch->status();
+    live->watch.reset();
+  }
   if (exit.ok()) {
     reports[static_cast<int>(kMainProcess)]->OnExit(*exit);
     live->report->OnExit(*exit);

@@ -26,6 +26,7 @@
 #include "local-backend/operations/process_report.h"
 #include "local-backend/operations/worker_pool.h"
 #include "local-backend/sandbox/sandbox.h"
+#include "local-backend/upkeep/disk_budget.h"
 
 namespace contree {
 
@@ -67,6 +68,8 @@ class Operations {
     int max_concurrent = 8;       // instances that run at once
     int max_concurrent_jobs = 8;  // the same of all else
     QueueBounds bounds = {};
+    // Stops runs when the disk runs full; outlives this. Null: nobody does.
+    DiskBudget* budget = nullptr;
     // Why instances have no network but loopback; empty: the launcher gives them a way out.
     std::string no_network = "this backend gives sandboxes no network but loopback";
     // A file, as AttachFiles wants it, that those with a way out see as /etc/resolv.conf; empty:
