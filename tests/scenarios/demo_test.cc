@@ -38,7 +38,8 @@ TEST(DemoTest, OnATerminalAStepShowsWhileItRuns) {
   ASSERT_OK_AND_ASSIGN(const int exit_code, demo->Wait(absl::Seconds(120)));
   const std::string output = demo->Output();
   EXPECT_EQ(exit_code, 0) << output;
-  EXPECT_THAT(output, testing::ContainsRegex("1\\. Look what is there  \\.\\.\\.\r\033\\[K1\\. Look"));
+  EXPECT_THAT(output,
+              testing::ContainsRegex("1\\. Look what is there  \\.\\.\\.\r\033\\[K1\\. Look"));
 }
 
 }  // namespace
