@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status/status_macros.h"
@@ -76,12 +77,12 @@ absl::StatusOr<size_t> ReadSome(int fd, char* buffer, size_t size) {
 
 }  // namespace
 
-absl::StatusOr<HttpLoad> LoadHttp(const std::string& script, const std::string& url,
-                                  int connections, absl::Duration duration, const std::string& tool,
-                                  const std::string& arguments) {
-  ASSIGN_OR_RETURN(Child wrk, Spawn({"wrk", "-t1", absl::StrCat("-c", connections),
-                                     absl::StrCat("-d", absl::ToInt64Seconds(duration), "s"), "-s",
-                                     script, url, "--", tool, arguments}));
+absl::StatusOr<HttpLoad> LoadHttp(const HttpCall& call, const std::string& url, int connections,
+                                  absl::Duration duration) {
+  ASSIGN_OR_RETURN(
+      Child wrk, Spawn({"wrk", "-t1", absl::StrCat("-c", connections),
+                        absl::StrCat("-d", absl::ToInt64Seconds(duration), "s"), "-s", call.script,
+                        url, "--", call.revision, call.tool, call.arguments}));
   std::string output;
   std::array<char, 4096> buffer;
   while (true) {
@@ -178,6 +179,34 @@ int OpenRequests::WaitForFirstBytes(absl::Duration timeout) {
     std::erase_if(waiting, [](const pollfd& entry) { return entry.revents != 0; });
   }
   return total - static_cast<int>(waiting.size());
+}
+
+int OpenRequests::WaitForText(const std::string& text, absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  std::vector<pollfd> waiting;
+  std::vector<std::string> came(sockets_.size());
+  for (const UniqueFd& socket : sockets_) {
+    waiting.push_back({.fd = socket.get(), .events = POLLIN, .revents = 0});
+  }
+  int found = 0;
+  std::array<char, 65536> buffer;
+  while (found < static_cast<int>(sockets_.size())) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration() ||
+        poll(waiting.data(), waiting.size(), static_cast<int>(absl::ToInt64Milliseconds(left))) <=
+            0) {
+      break;
+    }
+    for (size_t i = 0; i < waiting.size(); ++i) {
+      if (waiting[i].fd < 0 || waiting[i].revents == 0) continue;
+      const ssize_t got = read(waiting[i].fd, buffer.data(), buffer.size());
+      if (got > 0) came[i].append(buffer.data(), static_cast<size_t>(got));
+      const bool has_text = absl::StrContains(came[i], text);
+      if (has_text) ++found;
+      if (has_text || got <= 0) waiting[i].fd = -1;  // poll passes over it
+    }
+  }
+  return found;
 }
 
 }  // namespace contree::bench

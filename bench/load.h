@@ -25,10 +25,17 @@ struct HttpLoad {
   int errors = 0;  // connections that failed or broke, answers that were no success
 };
 
-// Runs wrk with one thread and the script beside it against `url`. Internal: wrk cannot be run.
-absl::StatusOr<HttpLoad> LoadHttp(const std::string& script, const std::string& url,
-                                  int connections, absl::Duration duration, const std::string& tool,
-                                  const std::string& arguments);
+// What the script that wrk runs sends again and again: a call of a tool by a client of a revision.
+struct HttpCall {
+  std::string script;
+  std::string revision;
+  std::string tool;
+  std::string arguments;  // JSON
+};
+
+// Runs wrk with one thread against `url`. Internal: wrk cannot be run.
+absl::StatusOr<HttpLoad> LoadHttp(const HttpCall& call, const std::string& url, int connections,
+                                  absl::Duration duration);
 
 // A child process that answers each line on its stdin with one on its stdout.
 class LineServer {
@@ -62,6 +69,10 @@ class OpenRequests {
 
   // Waits until something came on each, at most `timeout`; how many there are.
   int WaitForFirstBytes(absl::Duration timeout);
+
+  // Waits until what came on each since the last call (or ever) holds `text`, at most `timeout`;
+  // how many there are.
+  int WaitForText(const std::string& text, absl::Duration timeout);
 
  private:
   std::vector<UniqueFd> sockets_;

@@ -1,14 +1,22 @@
--- wrk: tools/call as a client of MCP 2025-11-25 sends it.
---   wrk -t1 -c16 -d5s -s mcp_call.lua URL -- TOOL ARGUMENTS-AS-JSON
+-- wrk: tools/call as a client of MCP sends it.
+--   wrk -t1 -c16 -d5s -s mcp_call.lua URL -- REVISION TOOL ARGUMENTS-AS-JSON
 local message
 
 function init(args)
-  local body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"' .. args[1] .. '","arguments":' .. args[2] .. '}}'
-  message = wrk.format("POST", nil, {
+  local revision, tool, arguments = args[1], args[2], args[3]
+  local headers = {
     ["Content-Type"] = "application/json",
     ["Accept"] = "application/json, text/event-stream",
-    ["MCP-Protocol-Version"] = "2025-11-25",
-  }, body)
+    ["MCP-Protocol-Version"] = revision,
+  }
+  local meta = ""
+  if revision >= "2026-07-28" then -- each request says who asks
+    headers["Mcp-Method"] = "tools/call"
+    headers["Mcp-Name"] = tool
+    meta = ',"_meta":{"io.modelcontextprotocol/protocolVersion":"' .. revision .. '","io.modelcontextprotocol/clientCapabilities":{}}'
+  end
+  local body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"' .. tool .. '","arguments":' .. arguments .. meta .. '}}'
+  message = wrk.format("POST", nil, headers, body)
 end
 
 function request()

@@ -12,7 +12,7 @@ BUILD_PACKAGES=(
 # What the local backend runs commands with.
 RUN_PACKAGES=(bubblewrap busybox-static ca-certificates libslirp0 uidmap)
 # What script/bench loads servers with and compares them to.
-BENCH_PACKAGES=(git mmdebstrap openssl wrk)
+BENCH_PACKAGES=(git openssl wrk)
 # What tests and benchmarks compare and play with.
 TEST_PACKAGES=(chromium docker-registry mmdebstrap skopeo)
 # What packages from npm are installed with, unless the machine has an npm already.
