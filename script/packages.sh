@@ -17,6 +17,8 @@ BENCH_PACKAGES=(git openssl wrk)
 TEST_PACKAGES=(chromium docker-registry mmdebstrap skopeo)
 # What packages from npm are installed with, unless the machine has an npm already.
 NPM_PACKAGES=(nodejs npm)
+# What script/fuzz compiles with.
+FUZZ_PACKAGES=(clang libclang-rt-14-dev)
 # What script/format and script/lint call.
 LINT_PACKAGES=(clang clang-format clang-tidy shellcheck yamllint)
 

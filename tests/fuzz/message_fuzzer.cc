@@ -1,0 +1,25 @@
+// Lines as a client on stdio sends them: parsed, routed, answered. What comes back has to be
+// JSON-RPC.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "gateway/mcp/session.h"
+#include "tests/fuzz/fuzzed_server.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using contree::fuzz::RequireMessage;
+  static const auto* const server = new contree::fuzz::FuzzedServer;
+  const absl::string_view input(reinterpret_cast<const char*>(data), size);
+  contree::gateway::Session session(server->server(),
+                                    [](const std::string& message) { RequireMessage(message); });
+  for (const absl::string_view line : absl::StrSplit(input, '\n')) {
+    auto accepted = session.Accept(line);
+    if (accepted.answer.has_value()) RequireMessage(*accepted.answer);
+    if (accepted.call == nullptr) continue;
+    if (const auto answer = accepted.call->Run()) RequireMessage(answer->json);
+  }
+  return 0;
+}
