@@ -237,7 +237,7 @@ TEST(SandboxTest, WritesLandInTheUpperDirectoryOnly) {
 }
 
 TEST(SandboxTest, ForkBombIsBounded) {
-  SandboxSpec spec = Shell("b() { b | b & }; b; sleep 1000");
+  SandboxSpec spec = Shell("b() { b | b & }; b & exec sleep 1000");
   spec.timeout = absl::Milliseconds(500);
   const Result result = RunSpec(spec);
   ASSERT_OK(result.exit);
