@@ -135,6 +135,8 @@ std::unique_ptr<DiskBudget::Watch> DiskBudget::Begin(std::string directory,
 DiskBudget::Watch::~Watch() {
   const absl::MutexLock lock(&budget_.mutex_);
   budget_.watches_.erase(this);
+  // What one that was stopped had written is gone by now: the next who asks is not judged by it.
+  if (!status_.ok()) budget_.measured_at_ = absl::InfinitePast();
 }
 
 absl::Status DiskBudget::Watch::status() const {
