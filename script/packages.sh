@@ -7,7 +7,7 @@ BUILD_PACKAGES=(
   libarchive-dev libbenchmark-dev libbrotli-dev libcli11-dev libcpp-httplib-dev libgmock-dev libgrpc++-dev libmd4c-dev libmd4c-html0-dev
   libprotobuf-dev libre2-dev libseccomp-dev libslirp-dev libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev libvalijson-dev
   nlohmann-json3-dev
-  protobuf-compiler protobuf-compiler-grpc zlib1g-dev
+  prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 # What the local backend runs commands with.
 RUN_PACKAGES=(bubblewrap busybox-static ca-certificates libslirp0 uidmap)

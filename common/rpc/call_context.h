@@ -19,6 +19,8 @@ inline constexpr char kLocalTenant[] = "local";
 struct CallContext {
   absl::Time deadline = absl::InfiniteFuture();
   std::string tenant = kLocalTenant;
+  std::string principal;     // who of the tenant: a key's name or a token's subject; empty: unknown
+  std::string bearer_token;  // the caller's, for the services to decide by; never logged
   std::string request_id;  // travels to the upstream call and into every log line; never empty past
                            // the edge
   TraceContext trace;      // of the client, where it sent one

@@ -1,13 +1,19 @@
 #include "common/rpc/grpc_context.h"
 
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/uuid/uuid.h"
 
 namespace contree {
 namespace {
+constexpr char kBearer[] = "Bearer ";
 constexpr char kRequestIdKey[] = "x-request-id";
 constexpr char kTraceParentKey[] = "traceparent";
 constexpr char kTraceStateKey[] = "tracestate";
@@ -22,6 +28,14 @@ absl::string_view Find(const grpc::ServerContextBase& context, const char* key) 
   return {found->second.data(), found->second.size()};
 }
 
+// The property that a server's authentication set; empty where it set none.
+std::string Property(const grpc::ServerContextBase& context, const char* name) {
+  const std::shared_ptr<const grpc::AuthContext> authenticated = context.auth_context();
+  if (authenticated == nullptr) return "";
+  const std::vector<grpc::string_ref> values = authenticated->FindPropertyValues(name);
+  return values.empty() ? "" : std::string(values.front().data(), values.front().size());
+}
+
 }  // namespace
 
 OutgoingCall::OutgoingCall(const CallContext& context)
@@ -31,6 +45,8 @@ OutgoingCall::OutgoingCall(const CallContext& context)
   const auto add = [this](const char* key, const std::string& value) {
     if (!value.empty()) client_context_.AddMetadata(key, value);
   };
+  if (!context.bearer_token.empty())
+    client_context_.AddMetadata(kAuthorizationKey, absl::StrCat(kBearer, context.bearer_token));
   add(kRequestIdKey, context.request_id);
   add(kTraceParentKey, context.trace.traceparent);
   add(kTraceStateKey, context.trace.tracestate);
@@ -51,6 +67,11 @@ CallContext IncomingCall(const grpc::ServerContextBase& server_context) {
                                       Find(server_context, kBaggageKey));
   }
   if (context.request_id.empty()) context.request_id = NewUuidV7(absl::Now());
+  if (std::string tenant = Property(server_context, kTenantProperty); !tenant.empty())
+    context.tenant = std::move(tenant);
+  context.principal = Property(server_context, kPrincipalProperty);
+  absl::string_view token = Find(server_context, kAuthorizationKey);
+  if (absl::ConsumePrefix(&token, kBearer)) context.bearer_token = std::string(token);
   return context;
 }
 

@@ -2,7 +2,8 @@
 #define COMMON_RPC_GRPC_CONTEXT_H_
 
 // CallContext on gRPC's two sides. The request id travels as the metadata key "x-request-id",
-// the trace under its W3C names.
+// the trace under its W3C names, the caller's token as "authorization". Tenant and principal do not
+// travel: a server's authentication (GrpcServer) tells them by the properties named here.
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/server_context.h>
@@ -12,6 +13,12 @@
 #include "common/rpc/call_context.h"
 
 namespace contree {
+
+// Properties of a call's grpc::AuthContext. They are absent where nothing is authenticated: the
+// tenant is then kLocalTenant.
+inline constexpr char kTenantProperty[] = "contree-tenant";
+inline constexpr char kPrincipalProperty[] = "contree-principal";
+inline constexpr char kAuthorizationKey[] = "authorization";
 
 // A client context with the deadline and metadata of `context`, cancelled when context.stop is
 // requested. It must outlive the call; `context` need not.

@@ -119,6 +119,11 @@ def debian_repositories():
         },
     )
     debian_library(
+        name = "prometheus-cpp",
+        apt = "prometheus-cpp-dev",
+        libraries = {"core": ["prometheus-cpp-core"]},
+    )
+    debian_library(
         name = "com_googlesource_code_re2",
         apt = "libre2-dev",
         libraries = {"re2": ["re2"]},
