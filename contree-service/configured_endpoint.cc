@@ -24,6 +24,28 @@ bool IsOnThisMachine(absl::string_view url) {
 
 }  // namespace
 
+absl::Status CheckEndpoint(const ApiEndpoint& endpoint) {
+  if (endpoint.token.empty() && !IsOnThisMachine(endpoint.base_url)) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no token for ", endpoint.base_url));
+  }
+  const auto fits = [](absl::string_view text) {
+    return std::all_of(text.begin(), text.end(),
+                       [](unsigned char c) { return absl::ascii_isgraph(c); });
+  };
+  if (!fits(endpoint.token))
+    return absl::InvalidArgumentError("the token holds white space or control characters");
+  if (!fits(endpoint.project))
+    return absl::InvalidArgumentError("the project holds white space or control characters");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ApiEndpoint> ConfiguredEndpoint::EndpointFor(const CallContext& context) {
+  if (context.tenant == kLocalTenant) return endpoint_;
+  return absl::UnauthenticatedError(
+      absl::StrCat("there are no credentials for the tenant '", context.tenant,
+                   "' here: contree-service serves several with --credentials-dir"));
+}
+
 absl::StatusOr<ConfiguredEndpoint> ConfiguredEndpoint::Create(const std::string& url,
                                                               const std::string& project,
                                                               const std::string& token_file,
@@ -38,14 +60,7 @@ absl::StatusOr<ConfiguredEndpoint> ConfiguredEndpoint::Create(const std::string&
         absl::StrCat("there is no token for ", url,
                      ": set CONTREE_MCP_TOKEN, or name a file that holds it with --token-file"));
   }
-  const auto fits = [](absl::string_view text) {
-    return std::all_of(text.begin(), text.end(),
-                       [](unsigned char c) { return absl::ascii_isgraph(c); });
-  };
-  if (!fits(endpoint.token))
-    return absl::InvalidArgumentError("the token holds white space or control characters");
-  if (!fits(project))
-    return absl::InvalidArgumentError("the project holds white space or control characters");
+  RETURN_IF_ERROR(CheckEndpoint(endpoint));
   return ConfiguredEndpoint(std::move(endpoint));
 }
 

@@ -1,15 +1,20 @@
 #ifndef CONTREE_SERVICE_CONFIGURED_ENDPOINT_H_
 #define CONTREE_SERVICE_CONFIGURED_ENDPOINT_H_
 
-// The one endpoint that contree-service is started with, for its one tenant.
+// The one endpoint that contree-service is started with, for the one tenant of a desk.
 
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "contree-service/api_endpoint.h"
 
 namespace contree {
+
+// InvalidArgument: there is no token for a platform that is not on this machine, or token or
+// project are nothing that a header can carry. The message shows neither.
+absl::Status CheckEndpoint(const ApiEndpoint& endpoint);
 
 // Thread-safe.
 class ConfiguredEndpoint final : public ApiEndpointSource {
@@ -23,7 +28,9 @@ class ConfiguredEndpoint final : public ApiEndpointSource {
                                                    const std::string& token_file,
                                                    const std::string& token);
 
-  absl::StatusOr<ApiEndpoint> EndpointFor(const CallContext&) override { return endpoint_; }
+  // Unauthenticated: another tenant than kLocalTenant. One project for all would let each see what
+  // the others have.
+  absl::StatusOr<ApiEndpoint> EndpointFor(const CallContext& context) override;
 
  private:
   explicit ConfiguredEndpoint(ApiEndpoint endpoint) : endpoint_(std::move(endpoint)) {}

@@ -44,6 +44,15 @@ TEST(ConfiguredEndpointTest, RefusesATokenThatNoHeaderCarriesWithoutShowingIt) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("project")));
 }
 
+TEST(ConfiguredEndpointTest, IsForTheTenantOfADesk) {
+  ASSERT_OK_AND_ASSIGN(ConfiguredEndpoint endpoint,
+                       ConfiguredEndpoint::Create("https://x", "", "", "t"));
+  CallContext context;
+  context.tenant = "alpha";
+  EXPECT_THAT(endpoint.EndpointFor(context),
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("--credentials-dir")));
+}
+
 TEST(ConfiguredEndpointTest, AMissingFileIsNamed) {
   EXPECT_THAT(ConfiguredEndpoint::Create("https://x", "", "/no/such/file", ""),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/no/such/file")));

@@ -11,26 +11,28 @@
 #include "common/status/status_macros.h"
 #include "contree-service/configured_endpoint.h"
 #include "contree-service/contree_service.h"
+#include "contree-service/credentials_directory.h"
 
 namespace contree {
 namespace {
 
 class ContreeParts final : public ServedParts {
  public:
-  static absl::StatusOr<std::unique_ptr<ServedParts>> Open(const std::string& state_dir,
-                                                           ConfiguredEndpoint endpoint) {
-    auto parts = std::make_unique<ContreeParts>(std::move(endpoint));
+  static absl::StatusOr<std::unique_ptr<ServedParts>> Open(
+      const std::string& state_dir, std::unique_ptr<ApiEndpointSource> endpoints) {
+    auto parts = std::make_unique<ContreeParts>(std::move(endpoints));
     ASSIGN_OR_RETURN(parts->service_,
-                     ContreeService::Create({.state_dir = state_dir}, &parts->endpoint_));
+                     ContreeService::Create({.state_dir = state_dir}, parts->endpoints_.get()));
     return parts;
   }
 
-  explicit ContreeParts(ConfiguredEndpoint endpoint) : endpoint_(std::move(endpoint)) {}
+  explicit ContreeParts(std::unique_ptr<ApiEndpointSource> endpoints)
+      : endpoints_(std::move(endpoints)) {}
   std::vector<grpc::Service*> services() override { return {service_->grpc_service()}; }
   void Stop() override { service_->Stop(); }
 
  private:
-  ConfiguredEndpoint endpoint_;
+  const std::unique_ptr<ApiEndpointSource> endpoints_;
   std::unique_ptr<ContreeService> service_;
 };
 
@@ -38,6 +40,7 @@ int Main(int argc, char** argv) {
   std::string url = "https://contree.dev";
   std::string project;
   std::string token_file;
+  std::string credentials_dir;
   return RunServerProgram(
       argc, argv,
       {.name = "contree-service",
@@ -53,13 +56,25 @@ int Main(int argc, char** argv) {
              app.add_option("--project", project, "project id, for tokens that need one")
                  ->envname("CONTREE_MCP_PROJECT");
              app.add_option("--token-file", token_file, "a file that holds the token");
+             app.add_option("--credentials-dir", credentials_dir,
+                            "a directory of TENANT.json files, each {\"url\", \"token\", "
+                            "\"project\"}: which API each tenant uses, instead of --url, "
+                            "--project and --token-file; read again when they change")
+                 ->envname("CONTREE_MCP_CREDENTIALS_DIR")
+                 ->excludes("--token-file");
            },
        .open = [&](const std::string& state_dir) -> absl::StatusOr<std::unique_ptr<ServedParts>> {
+         if (!credentials_dir.empty()) {
+           ASSIGN_OR_RETURN(std::unique_ptr<CredentialsDirectory> directory,
+                            CredentialsDirectory::Open(credentials_dir));
+           return ContreeParts::Open(state_dir, std::move(directory));
+         }
          const char* token = std::getenv("CONTREE_MCP_TOKEN");
          ASSIGN_OR_RETURN(
              ConfiguredEndpoint endpoint,
              ConfiguredEndpoint::Create(url, project, token_file, token == nullptr ? "" : token));
-         return ContreeParts::Open(state_dir, std::move(endpoint));
+         return ContreeParts::Open(state_dir,
+                                   std::make_unique<ConfiguredEndpoint>(std::move(endpoint)));
        }});
 }
 

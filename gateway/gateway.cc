@@ -93,9 +93,9 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Create(
     return absl::InvalidArgumentError("the gateway needs a channel to contree-service");
   }
   ASSIGN_OR_RETURN(TextSealer sealer, MakeSealer(session_key_file));
-  return std::unique_ptr<Gateway>(
-      new Gateway(std::make_unique<Parts>(channels, std::move(workspace), std::move(open_in_browser),
-                                          std::move(sealer), watch_sources)));
+  return std::unique_ptr<Gateway>(new Gateway(
+      std::make_unique<Parts>(channels, std::move(workspace), std::move(open_in_browser),
+                              std::move(sealer), watch_sources)));
 }
 
 Gateway::Gateway(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -109,13 +109,16 @@ absl::Status Gateway::RunStdio(const StdioOptions& options, std::stop_token stop
 }
 
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> Gateway::ServeHttp(const HttpOptions& options) {
-  RETURN_IF_ERROR(RequireLoopback(options.host));
+  if (options.admission.authenticator == nullptr) RETURN_IF_ERROR(RequireLoopback(options.host));
   HttpTransportOptions transport;
   transport.host = options.host;
   transport.port = options.port;
   transport.allowed_hosts = options.allowed_hosts;
   transport.allowed_hosts.push_back(options.host);  // 127.0.0.2 is loopback as well
-  transport.pages = [this](HttpExchange& exchange) { return parts_->pages.Handle(exchange); };
+  transport.admission = options.admission;
+  transport.pages = [this](HttpExchange& exchange, const HttpAdmission& admission) {
+    return parts_->pages.Handle(exchange, admission);
+  };
   ASSIGN_OR_RETURN(std::unique_ptr<HttpTransport> started,
                    HttpTransport::Start(parts_->server, transport));
   return std::make_unique<HttpTransportEndpoint>(std::move(started));

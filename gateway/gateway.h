@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/transport/http_admission.h"
 #include "gateway/workspace/workspace.h"
 
 namespace grpc {
@@ -36,11 +37,13 @@ struct StdioOptions {
 };
 
 struct HttpOptions {
-  std::string host = "127.0.0.1";  // loopback only, as long as there is no authentication
+  std::string host = "127.0.0.1";  // loopback only, unless there is an authenticator
   int port = 9452;                 // 0: a free one
   // Host names, without a port, that the headers Host and Origin may have besides those of
   // loopback.
   std::vector<std::string> allowed_hosts = {};
+  // Who may call, and what clients are told about it.
+  HttpAdmissionOptions admission = {};
 };
 
 // MCP over Streamable HTTP at POST /mcp, pages for people at / and /console, and /healthz. Stops
@@ -77,7 +80,8 @@ class Gateway {
   // Unavailable: reading or writing failed.
   absl::Status RunStdio(const StdioOptions& options, std::stop_token stop);
 
-  // PermissionDenied: the host is not loopback. Unavailable: the address cannot be bound.
+  // PermissionDenied: the host is not loopback, and nobody asks who calls. Unavailable: the address
+  // cannot be bound.
   absl::StatusOr<std::unique_ptr<HttpEndpoint>> ServeHttp(const HttpOptions& options);
 
  private:

@@ -10,8 +10,11 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/auth/auth_options.h"
+#include "common/http/base_url.h"
 #include "common/rpc/service_channel.h"
 #include "common/server/grpc_server.h"
+#include "common/server/security_flags.h"
 #include "common/server/termination.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
@@ -37,6 +40,9 @@ struct Flags {
   std::string state_dir;
   std::string session_key_file;
   std::string log_level = "info";
+  SecurityFlags security;
+  TlsFiles services_tls;
+  std::string public_url;
 };
 
 void Declare(Flags& flags, CLI::App& app) {
@@ -44,7 +50,8 @@ void Declare(Flags& flags, CLI::App& app) {
       ->check(CLI::IsMember({"stdio", "http"}))
       ->envname("CONTREE_MCP_MODE")
       ->capture_default_str();
-  app.add_option("--http-listen", flags.http_listen, "Loopback address to listen on")
+  app.add_option("--http-listen", flags.http_listen,
+                 "Address to listen on; beyond loopback it takes --auth=keys or --auth=jwt")
       ->envname("CONTREE_MCP_HTTP_LISTEN")
       ->capture_default_str();
   app.add_option("--http-port", flags.http_port, "Port to listen on; 0: a free one")
@@ -59,20 +66,30 @@ void Declare(Flags& flags, CLI::App& app) {
       ->envname("CONTREE_MCP_WORKSPACE_ROOT")
       ->delimiter(':')
       ->allow_extra_args(false);
-  app.add_option("--contree-service", flags.contree_service, "HOST:PORT of contree-service")
+  app.add_option(
+         "--public-url", flags.public_url,
+         "Where clients reach this server, such as https://contree.example.com; its host is "
+         "an --allowed-host, and clients are told to ask for tokens for it")
+      ->envname("CONTREE_MCP_PUBLIC_URL");
+  app.add_option("--contree-service", flags.contree_service,
+                 "HOST:PORT or unix:/path of contree-service")
       ->envname("CONTREE_MCP_CONTREE_SERVICE")
       ->required();
   app.add_option("--auth-service", flags.auth_service,
-                 "HOST:PORT of auth-service; without it import_image and the tools for registries "
+                 "HOST:PORT or unix:/path of auth-service; without it import_image and the tools "
+                 "for registries "
                  "answer with an error")
       ->envname("CONTREE_MCP_AUTH_SERVICE");
   app.add_option("--sync-service", flags.sync_service,
-                 "HOST:PORT of sync-service; without it directories cannot be synced")
+                 "HOST:PORT or unix:/path of sync-service; without it directories cannot be synced")
       ->envname("CONTREE_MCP_SYNC_SERVICE");
   app.add_flag("--no-watch", flags.no_watch,
                "Walk a directory for each rsync instead of watching it for changes in between")
       ->envname("CONTREE_MCP_NO_WATCH");
-  app.add_option("--grpc-listen", flags.grpc_listen, "HOST:PORT for health and reflection")
+  AddServicesTlsFlags(flags.services_tls, app);
+  AddSecurityFlags(flags.security, app);
+  app.add_option("--grpc-listen", flags.grpc_listen,
+                 "HOST:PORT or unix:/path for health and reflection")
       ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Taken as by every program; nothing is kept");
   app.add_option("--session-key-file", flags.session_key_file,
@@ -98,33 +115,68 @@ absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address) {
   return status;
 }
 
-absl::Status ServeHttp(Gateway& gateway, const Flags& flags, const std::string& grpc_address) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<HttpEndpoint> endpoint,
-                   gateway.ServeHttp({.host = flags.http_listen,
-                                      .port = flags.http_port,
-                                      .allowed_hosts = flags.allowed_hosts}));
+absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
+                       std::shared_ptr<Authenticator> authenticator,
+                       const std::string& grpc_address) {
+  HttpOptions options = {
+      .host = flags.http_listen,
+      .port = flags.http_port,
+      .allowed_hosts = flags.allowed_hosts,
+      .admission = {
+          .authenticator = std::move(authenticator),
+          .issuer = flags.security.auth.mode == "jwt" ? flags.security.auth.jwt_issuer : "",
+          .public_url = flags.public_url}};
+  if (!flags.public_url.empty()) {
+    ASSIGN_OR_RETURN(const BaseUrl url, ParseBaseUrl(flags.public_url));
+    options.allowed_hosts.push_back(url.host);
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<HttpEndpoint> endpoint, gateway.ServeHttp(options));
   LogInfo("contree-gateway serves", {{"mcp", endpoint->url()}, {"grpc", grpc_address}});
   WaitForTermination();
   endpoint->Stop();
   return absl::OkStatus();
 }
 
+absl::StatusOr<ServiceChannels> ChannelsTo(const Flags& flags) {
+  ServiceChannels channels;
+  ASSIGN_OR_RETURN(channels.contree_service, ChannelTo(flags.contree_service, flags.services_tls));
+  if (!flags.auth_service.empty()) {
+    ASSIGN_OR_RETURN(channels.auth_service, ChannelTo(flags.auth_service, flags.services_tls));
+  }
+  if (!flags.sync_service.empty()) {
+    ASSIGN_OR_RETURN(channels.sync_service, ChannelTo(flags.sync_service, flags.services_tls));
+  }
+  return channels;
+}
+
 absl::Status Serve(const Flags& flags) {
   RETURN_IF_ERROR(InitLogging("contree-gateway", flags.log_level));
+  ASSIGN_OR_RETURN(std::shared_ptr<Authenticator> authenticator,
+                   OpenAuthenticator(flags.security.auth));
+  if (authenticator != nullptr && flags.mode == "stdio") {
+    return absl::InvalidArgumentError(
+        "--auth is about callers over HTTP: over stdio the caller is whoever starts this program");
+  }
+  // Its files have no tenant: each would read and write the others'.
+  if (authenticator != nullptr && !flags.workspace_roots.empty()) {
+    return absl::InvalidArgumentError(
+        "--workspace-root is for callers of one tenant, and --auth lets in several: leave it out; "
+        "with contree-mcp --remote, rsync, upload and download work on the caller's own files");
+  }
+  ASSIGN_OR_RETURN(ServiceChannels channels, ChannelsTo(flags));
   ASSIGN_OR_RETURN(Workspace workspace,
                    Workspace::Choose(flags.mode == "stdio", flags.workspace_roots));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Gateway> gateway,
+                   Gateway::Create(channels, std::move(workspace), /*open_in_browser=*/nullptr,
+                                   flags.session_key_file, !flags.no_watch));
   ASSIGN_OR_RETURN(
-      const std::unique_ptr<Gateway> gateway,
-      Gateway::Create(
-          {.contree_service = ChannelTo(flags.contree_service),
-           .auth_service = flags.auth_service.empty() ? nullptr : ChannelTo(flags.auth_service),
-           .sync_service = flags.sync_service.empty() ? nullptr : ChannelTo(flags.sync_service)},
-          std::move(workspace), /*open_in_browser=*/nullptr, flags.session_key_file,
-          !flags.no_watch));
-  ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> grpc_server,
-                   GrpcServer::Start({.listen = flags.grpc_listen}, {}));
-  absl::Status status = flags.mode == "stdio" ? ServeStdio(*gateway, grpc_server->address())
-                                              : ServeHttp(*gateway, flags, grpc_server->address());
+      const std::unique_ptr<GrpcServer> grpc_server,
+      GrpcServer::Start(
+          {.listen = flags.grpc_listen, .authenticator = authenticator, .tls = flags.security.tls},
+          {}));
+  absl::Status status = flags.mode == "stdio"
+                            ? ServeStdio(*gateway, grpc_server->address())
+                            : ServeHttp(*gateway, flags, authenticator, grpc_server->address());
   grpc_server->Drain(kDrainGrace);
   if (status.ok()) LogInfo("contree-gateway has ended");
   return status;

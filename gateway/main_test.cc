@@ -11,9 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/files/sha256.h"
+#include "common/files/state_directory.h"
 #include "common/files/unique_fd.h"
 #include "common/http/httplib_http_client.h"
 #include "common/testing/status_matchers.h"
+#include "common/testing/temp_directory.h"
 #include "gtest/gtest.h"
 
 namespace contree::gateway {
@@ -125,6 +129,38 @@ TEST(MainTest, StdioEndsOnSigtermThoughTheInputGoesOn) {
 TEST(MainTest, OtherAddressesThanLoopbackAreRefused) {
   Program program({"--http-listen", "0.0.0.0", "--contree-service", "127.0.0.1:1"});
   EXPECT_THAT(program.ReadErrorLine(), HasSubstr("0.0.0.0"));
+  EXPECT_EQ(program.ExitCode(), 1);
+}
+
+TEST(MainTest, WithKeysItListensAnywhereAndAsksWhoCalls) {
+  TempDirectory temp;
+  ASSERT_OK(WritePrivateFile(temp.File("keys"), absl::StrCat(Sha256Hex("k"), " alpha ann\n")));
+  Program program({"--http-listen", "0.0.0.0", "--http-port", "0", "--contree-service",
+                   "127.0.0.1:1", "--auth", "keys", "--auth-keys-file", temp.File("keys")});
+  const std::string url = json::parse(program.ReadErrorLine())["mcp"];
+  HttplibHttpClientOptions options;
+  options.base_url =
+      absl::StrCat("http://127.0.0.1", url.substr(url.rfind(':'), url.rfind('/') - url.rfind(':')));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<HttplibHttpClient> client,
+                       HttplibHttpClient::Create(options));
+  HttpRequest request;
+  request.target = "/console/api/tree";
+  const auto status = [&] {
+    return SendHttp(*client, request, NewCallContext(absl::Seconds(20)), 1000)->status;
+  };
+  EXPECT_EQ(status(), 401);
+  request.headers = {{"Authorization", "Bearer k"}};
+  EXPECT_EQ(status(), 503);  // let in; there is no such service
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.ExitCode(), 0);
+}
+
+TEST(MainTest, FilesOfThisMachineAreNotForSeveralTenants) {
+  TempDirectory temp;
+  ASSERT_OK(WritePrivateFile(temp.File("keys"), absl::StrCat(Sha256Hex("k"), " alpha ann\n")));
+  Program program({"--http-port", "0", "--contree-service", "127.0.0.1:1", "--auth", "keys",
+                   "--auth-keys-file", temp.File("keys"), "--workspace-root", temp.path()});
+  EXPECT_THAT(program.ReadErrorLine(), HasSubstr("--workspace-root"));
   EXPECT_EQ(program.ExitCode(), 1);
 }
 

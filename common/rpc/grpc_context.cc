@@ -1,14 +1,12 @@
 #include "common/rpc/grpc_context.h"
 
-#include <memory>
+#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "common/auth/authenticator.h"
 #include "common/uuid/uuid.h"
 
 namespace contree {
@@ -21,19 +19,27 @@ constexpr char kBaggageKey[] = "baggage";
 // An id from outside ends in logs and headers: longer ones are replaced.
 constexpr size_t kMaxRequestIdBytes = 128;
 
-absl::string_view Find(const grpc::ServerContextBase& context, const char* key) {
+// nullopt: it was not sent.
+std::optional<absl::string_view> FindAny(const grpc::ServerContextBase& context,
+                                         const grpc::string_ref& key) {
   const auto& metadata = context.client_metadata();
   const auto found = metadata.find(key);
-  if (found == metadata.end()) return "";
-  return {found->second.data(), found->second.size()};
+  if (found == metadata.end()) return std::nullopt;
+  return absl::string_view(found->second.data(), found->second.size());
 }
 
-// The property that a server's authentication set; empty where it set none.
-std::string Property(const grpc::ServerContextBase& context, const char* name) {
-  const std::shared_ptr<const grpc::AuthContext> authenticated = context.auth_context();
-  if (authenticated == nullptr) return "";
-  const std::vector<grpc::string_ref> values = authenticated->FindPropertyValues(name);
-  return values.empty() ? "" : std::string(values.front().data(), values.front().size());
+absl::string_view Find(const grpc::ServerContextBase& context, const char* key) {
+  return FindAny(context, key).value_or("");
+}
+
+const std::string& TenantKey() {
+  static const std::string& key = *new std::string(absl::StrCat("tenant-", NewUuidV4()));
+  return key;
+}
+
+const std::string& PrincipalKey() {
+  static const std::string& key = *new std::string(absl::StrCat("principal-", NewUuidV4()));
+  return key;
 }
 
 }  // namespace
@@ -53,6 +59,12 @@ OutgoingCall::OutgoingCall(const CallContext& context)
   add(kBaggageKey, context.trace.baggage);
 }
 
+void AddKnownCaller(const KnownCaller& caller,
+                    std::multimap<grpc::string_ref, grpc::string_ref>& metadata) {
+  metadata.emplace(TenantKey(), caller.tenant);
+  metadata.emplace(PrincipalKey(), caller.principal);
+}
+
 CallContext IncomingCall(const grpc::ServerContextBase& server_context) {
   CallContext context;
   const auto deadline = server_context.deadline();
@@ -67,11 +79,11 @@ CallContext IncomingCall(const grpc::ServerContextBase& server_context) {
                                       Find(server_context, kBaggageKey));
   }
   if (context.request_id.empty()) context.request_id = NewUuidV7(absl::Now());
-  if (std::string tenant = Property(server_context, kTenantProperty); !tenant.empty())
-    context.tenant = std::move(tenant);
-  context.principal = Property(server_context, kPrincipalProperty);
-  absl::string_view token = Find(server_context, kAuthorizationKey);
-  if (absl::ConsumePrefix(&token, kBearer)) context.bearer_token = std::string(token);
+  if (const auto tenant = FindAny(server_context, TenantKey()); tenant.has_value()) {
+    context.tenant = std::string(*tenant);
+    context.principal = std::string(FindAny(server_context, PrincipalKey()).value_or(""));
+  }
+  context.bearer_token = std::string(BearerTokenOf(Find(server_context, kAuthorizationKey)));
   return context;
 }
 

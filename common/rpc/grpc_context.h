@@ -3,22 +3,32 @@
 
 // CallContext on gRPC's two sides. The request id travels as the metadata key "x-request-id",
 // the trace under its W3C names, the caller's token as "authorization". Tenant and principal do not
-// travel: a server's authentication (GrpcServer) tells them by the properties named here.
+// travel: a server's authentication (common/server/call_authentication.h) tells them.
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/string_ref.h>
 
+#include <map>
 #include <stop_token>
+#include <string>
 
 #include "common/rpc/call_context.h"
 
 namespace contree {
 
-// Properties of a call's grpc::AuthContext. They are absent where nothing is authenticated: the
-// tenant is then kLocalTenant.
-inline constexpr char kTenantProperty[] = "contree-tenant";
-inline constexpr char kPrincipalProperty[] = "contree-principal";
 inline constexpr char kAuthorizationKey[] = "authorization";
+
+// Who a server's authentication has found a call to come from. The tenant "" is nobody.
+struct KnownCaller {
+  std::string tenant;
+  std::string principal;
+};
+
+// Tells IncomingCall, by keys in the call's metadata that no client can know: this process made
+// them up. A call that nobody was told of is of kLocalTenant. `caller` must outlive the call.
+void AddKnownCaller(const KnownCaller& caller,
+                    std::multimap<grpc::string_ref, grpc::string_ref>& metadata);
 
 // A client context with the deadline and metadata of `context`, cancelled when context.stop is
 // requested. It must outlive the call; `context` need not.

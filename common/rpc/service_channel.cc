@@ -4,11 +4,27 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "absl/strings/match.h"
 #include "common/server/grpc_server.h"
+#include "common/server/listen_address.h"
+#include "common/status/status_macros.h"
 
 namespace contree {
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  return ChannelTo(address, grpc::InsecureChannelCredentials());
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address,
+                                                         const TlsFiles& tls) {
+  if (tls.empty() || absl::StartsWith(address, kUnixScheme)) return ChannelTo(address);
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
+                   TlsChannelCredentialsOf(tls));
+  return ChannelTo(address, credentials);
+}
+
+std::shared_ptr<grpc::Channel> ChannelTo(
+    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
@@ -16,7 +32,7 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 }  // namespace contree

@@ -6,11 +6,27 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
+#include "common/server/transport_security.h"
+
+namespace grpc {
+class ChannelCredentials;
+}  // namespace grpc
+
 namespace contree {
 
-// A channel to one of our services elsewhere ("HOST:PORT"). It connects with the first call, and
-// again soon after the service was restarted.
+// A channel to one of our services elsewhere: "HOST:PORT" or "unix:/absolute/path". It connects
+// with the first call, and again soon after the service was restarted.
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
+
+// The same with TLS where `tls` names any file and the address is no socket of this machine.
+// InvalidArgument: the files cannot be used.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address,
+                                                         const TlsFiles& tls);
+
+// The same with any credentials.
+std::shared_ptr<grpc::Channel> ChannelTo(
+    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials);
 
 }  // namespace contree
 

@@ -4,12 +4,17 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <sys/stat.h>
 
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/server/call_authentication.h"
 #include "common/server/listen_address.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
@@ -57,6 +62,44 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
+// PermissionDenied: others than this machine would reach a server that does not ask who calls, or
+// whose tokens could be overheard.
+absl::Status CheckReach(const GrpcServerOptions& options, const std::string& host) {
+  if (IsLoopback(host)) return absl::OkStatus();
+  std::vector<absl::string_view> missing;
+  if (options.authenticator == nullptr) missing.push_back("--auth=keys or --auth=jwt");
+  if (options.tls.certificate.empty()) missing.push_back("--tls-cert and --tls-key");
+  if (missing.empty()) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(
+      "refusing to listen on ", host, ": beyond this machine it takes authentication and TLS, and ",
+      absl::StrJoin(missing, ", and "), missing.size() == 1 ? " is missing" : " are missing",
+      "; add them, or listen on 127.0.0.1 or unix:/path"));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CredentialsOf(
+    const GrpcServerOptions& options, bool is_socket) {
+  std::shared_ptr<grpc::ServerCredentials> credentials;
+  if (is_socket) {
+    credentials = grpc::experimental::LocalServerCredentials(UDS);
+  } else if (options.tls.empty()) {
+    credentials = grpc::experimental::LocalServerCredentials(LOCAL_TCP);
+  } else {
+    ASSIGN_OR_RETURN(credentials, TlsServerCredentialsOf(options.tls));
+  }
+  credentials->SetAuthMetadataProcessor(MakeCallGuard(options.authenticator));
+  return credentials;
+}
+
+std::unique_ptr<grpc::Server> BuildAndStart(grpc::ServerBuilder& builder,
+                                            const std::optional<std::string>& socket_path) {
+  if (!socket_path.has_value()) return builder.BuildAndStart();
+  // No moment in which others could connect.
+  const mode_t mask = umask(0117);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  umask(mask);
+  return server;
+}
+
 }  // namespace
 
 GrpcServer::GrpcServer(std::unique_ptr<grpc::Server> server, std::string address)
@@ -75,16 +118,30 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   // By default nearly every call of the synchronous API makes a thread and ends one.
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 2);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 16);
-  ListenAddress listen;
   int port = 0;
+  ListenAddress listen;
+  std::optional<std::string> socket_path;
   if (!options.listen.empty()) {
-    ASSIGN_OR_RETURN(listen, ParseListenAddress(options.listen));
-    RETURN_IF_ERROR(RequireLoopback(listen.host));
-    builder.AddListeningPort(FormatAddress(listen.host, listen.port),
-                             grpc::InsecureServerCredentials(), &port);
+    ASSIGN_OR_RETURN(socket_path, ParseUnixAddress(options.listen));
+    if (socket_path.has_value()) {
+      RETURN_IF_ERROR(ClearSocketPath(*socket_path));
+    } else {
+      ASSIGN_OR_RETURN(listen, ParseListenAddress(options.listen));
+      RETURN_IF_ERROR(CheckReach(options, listen.host));
+    }
+    ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
+                     CredentialsOf(options, socket_path.has_value()));
+    builder.AddListeningPort(
+        socket_path.has_value() ? options.listen : FormatAddress(listen.host, listen.port),
+        credentials, &port);
+  }
+  if (options.authenticator != nullptr) {
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> factories;
+    factories.push_back(MakeCallerTelling(options.authenticator));
+    builder.experimental().SetInterceptorCreators(std::move(factories));
   }
   for (grpc::Service* service : services) builder.RegisterService(service);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  std::unique_ptr<grpc::Server> server = BuildAndStart(builder, socket_path);
   if (server == nullptr || (!options.listen.empty() && port == 0)) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", options.listen,
@@ -92,8 +149,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   }
   for (const std::string& name : options.health_names)
     server->GetHealthCheckService()->SetServingStatus(name, true);
+  const bool is_port = !options.listen.empty() && !socket_path.has_value();
   return std::unique_ptr<GrpcServer>(new GrpcServer(
-      std::move(server), options.listen.empty() ? "" : FormatAddress(listen.host, port)));
+      std::move(server), is_port ? FormatAddress(listen.host, port) : options.listen));
 }
 
 std::shared_ptr<grpc::Channel> GrpcServer::InProcessChannel() {

@@ -1,8 +1,9 @@
 #ifndef COMMON_SERVER_GRPC_SERVER_H_
 #define COMMON_SERVER_GRPC_SERVER_H_
 
-// A gRPC server as every program here runs it: health (grpc.health.v1), reflection, keepalive,
-// message limits, and a drain in the order that balancers need.
+// A gRPC server as every program here runs it: who may call (see call_authentication.h), health
+// (grpc.health.v1), reflection, keepalive, message limits, and a drain in the order that balancers
+// need.
 
 #include <grpcpp/server.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -13,6 +14,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/auth/authenticator.h"
+#include "common/server/transport_security.h"
 
 namespace contree {
 
@@ -20,25 +23,31 @@ namespace contree {
 inline constexpr int kMaxGrpcMessageBytes = 64 * 1024 * 1024;
 
 struct GrpcServerOptions {
-  // "HOST:PORT"; port 0: a free one. Empty: reachable in-process only. Without authentication only
-  // loopback is accepted.
+  // "HOST:PORT", port 0: a free one; or "unix:/absolute/path" in a directory that is there (mode
+  // 0660). Empty: reachable in-process only. Beyond loopback and sockets it takes both,
+  // `authenticator` and `tls`.
   std::string listen;
   // Full names of the services ("contree.v1.ContreeService") for which health answers SERVING
   // besides "".
   std::vector<std::string> health_names = {};
+  // Null: every caller is of kLocalTenant.
+  std::shared_ptr<Authenticator> authenticator = nullptr;
+  // With a certificate HOST:PORT is served with TLS. Not looked at for sockets.
+  TlsFiles tls = {};
 };
 
 // Thread-safe.
 class GrpcServer {
  public:
   // Serves `services`, which must outlive it. Health answers SERVING from the start.
-  // InvalidArgument: listen is no HOST:PORT. PermissionDenied: not loopback. Unavailable: it cannot
-  // be bound.
+  // InvalidArgument: listen is no address, or the files of TLS cannot be used. PermissionDenied:
+  // beyond loopback without what that takes. NotFound, FailedPrecondition: where the socket should
+  // be, there is no directory or something else. Unavailable: it cannot be bound.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const GrpcServerOptions& options, const std::vector<grpc::Service*>& services);
   ~GrpcServer();  // drains with no grace
 
-  // "127.0.0.1:41234"; empty without `listen`.
+  // "127.0.0.1:41234" or "unix:/path"; empty without `listen`.
   const std::string& address() const { return address_; }
   std::shared_ptr<grpc::Channel> InProcessChannel();
 

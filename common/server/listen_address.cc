@@ -1,9 +1,17 @@
 #include "common/server/listen_address.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/files/unique_fd.h"
 
 namespace contree {
 
@@ -26,6 +34,42 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
   }
   address.host = std::string(host);
   return address;
+}
+
+absl::StatusOr<std::optional<std::string>> ParseUnixAddress(absl::string_view text) {
+  if (!absl::ConsumePrefix(&text, kUnixScheme)) return std::nullopt;
+  constexpr size_t kMaxPathBytes = sizeof(sockaddr_un::sun_path) - 1;
+  if (text.empty() || text.front() != '/' || text.size() > kMaxPathBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", text, "' is no path of a socket: write unix:/absolute/path, at most ",
+                     kMaxPathBytes, " bytes"));
+  }
+  return std::string(text);
+}
+
+absl::Status ClearSocketPath(const std::string& path) {
+  const std::string directory = path.substr(0, path.rfind('/') + 1);
+  struct stat info = {};
+  if (stat(directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    return absl::NotFoundError(absl::StrCat("cannot listen on ", path, ": there is no directory ",
+                                            directory, "; make it"));
+  }
+  if (lstat(path.c_str(), &info) != 0) return absl::OkStatus();
+  if (!S_ISSOCK(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot listen on ", path, ": it is there and no socket"));
+  }
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+      errno == EAGAIN) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", path, ": another program does"));
+  }
+  if (unlink(path.c_str()) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("unlink ", path));
+  return absl::OkStatus();
 }
 
 bool IsLoopback(absl::string_view host) {

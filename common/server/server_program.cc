@@ -7,8 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/auth/auth_options.h"
 #include "common/files/state_directory.h"
 #include "common/server/grpc_server.h"
+#include "common/server/security_flags.h"
 #include "common/server/termination.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
@@ -22,15 +24,20 @@ struct CommonFlags {
   std::string listen = "127.0.0.1:0";
   std::string state_dir = DefaultStateDirectory();
   std::string log_level = "info";
+  SecurityFlags security;
 };
 
 absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
   ASSIGN_OR_RETURN(const std::string state_dir, MakePrivateDirectory(flags.state_dir));
+  ASSIGN_OR_RETURN(std::shared_ptr<Authenticator> authenticator,
+                   OpenAuthenticator(flags.security.auth));
   ASSIGN_OR_RETURN(const std::unique_ptr<ServedParts> parts, program.open(state_dir));
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<GrpcServer> server,
-      GrpcServer::Start({.listen = flags.listen, .health_names = program.service_names},
-                        parts->services()));
+  ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> server,
+                   GrpcServer::Start({.listen = flags.listen,
+                                      .health_names = program.service_names,
+                                      .authenticator = std::move(authenticator),
+                                      .tls = flags.security.tls},
+                                     parts->services()));
   LogInfo(absl::StrCat(program.name, " serves"),
           {{"grpc", server->address()}, {"state_dir", state_dir}});
   const int signal = WaitForTermination();
@@ -48,13 +55,15 @@ int RunServerProgram(int argc, char** argv, const ServerProgram& program) {
   try {
     CLI::App app(program.description, program.name);
     app.add_option("--listen", flags.listen,
-                   "HOST:PORT to serve gRPC on; port 0 takes a free one, which the log names")
+                   "HOST:PORT to serve gRPC on, port 0: a free one, which the log names; or "
+                   "unix:/absolute/path")
         ->capture_default_str();
     app.add_option("--state-dir", flags.state_dir,
                    "where everything that must outlive the program is kept")
         ->capture_default_str();
     app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
         ->capture_default_str();
+    AddSecurityFlags(flags.security, app);
     if (program.add_flags != nullptr) program.add_flags(app);
     try {
       app.parse(argc, argv);

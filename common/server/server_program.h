@@ -4,7 +4,8 @@
 // What main() of every gRPC server program does: flags, logging, signals, state directory, server,
 // drain.
 //
-// Flags of all: --listen HOST:PORT (default 127.0.0.1:0), --state-dir DIR, --log-level LEVEL.
+// Flags of all: --listen HOST:PORT or unix:/path (default 127.0.0.1:0), --state-dir DIR,
+// --log-level LEVEL, and those of security_flags.h.
 
 #include <functional>
 #include <memory>

@@ -100,6 +100,13 @@ Effort McpServer::EffortOf(const Message& request) const {
   return method->effort;
 }
 
+Scope McpServer::ScopeOf(const Message& request) const {
+  if (request.method() != "tools/call") return Scope::kRead;
+  const std::string* name = FindString(request.params(), "name");
+  const Tool* tool = name == nullptr ? nullptr : catalog_.tools.Find(*name);
+  return tool == nullptr || tool->annotations.read_only ? Scope::kRead : Scope::kRun;
+}
+
 absl::StatusOr<HandledRequest> McpServer::Handle(Message& request, const Negotiated& negotiated,
                                                  RequestContext& context) const {
   const Method* method = FindMethod(request.method());

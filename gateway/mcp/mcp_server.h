@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/auth/identity.h"
 #include "gateway/jsonrpc/message.h"
 #include "gateway/mcp/client_capabilities.h"
 #include "gateway/mcp/input_required.h"
@@ -66,6 +67,8 @@ class McpServer {
   McpServer(const Catalog& catalog, const TextSealer& sealer);
 
   Effort EffortOf(const Message& request) const;
+  // What a caller needs for it: kRun for tools that are not read-only, kRead for all else.
+  Scope ScopeOf(const Message& request) const;
   const Catalog& catalog() const { return catalog_; }
   const TextSealer& sealer() const { return sealer_; }
 

@@ -47,14 +47,15 @@ struct PendingCall::State {
 };
 
 PendingCall::PendingCall(Session& session, RequestId id, Message message, RequestMeta meta,
-                         Negotiated negotiated, NotificationSink sink, std::shared_ptr<State> state)
+                         CallOptions options, std::shared_ptr<State> state)
     : session_(session),
       id_(std::move(id)),
       message_(std::move(message)),
       meta_(std::move(meta)),
-      negotiated_(std::move(negotiated)),
+      negotiated_(std::move(options.negotiated)),
+      caller_(std::move(options.caller)),
       effort_(session.server_.EffortOf(message_)),
-      sink_(std::move(sink)),
+      sink_(std::move(options.sink)),
       state_(std::move(state)) {}
 
 PendingCall::~PendingCall() { session_.Finish(id_, *state_); }
@@ -67,7 +68,7 @@ bool PendingCall::may_ask() const {
 RequestContext PendingCall::NewContext() {
   static const json kNoResponses = json::object();
   RequestContext context;
-  context.call = NewCallContext(kCallTimeout);
+  context.call = CallContextOf(caller_, kCallTimeout);
   context.call.trace = meta_.trace;
   context.call.stop = state_->stop.get_token();
   context.cancelled_by_client = [state = state_.get()] {
@@ -216,9 +217,10 @@ Session::Accepted Session::Accept(ParsedMessage parsed) {
       return Listen(*parsed.id, *parsed.message, *meta);
     }
   }
-  return Accept(
-      std::move(parsed), std::move(meta),
-      {.sink = [this](const std::string& message) { Send(message); }, .negotiated = negotiated()});
+  return Accept(std::move(parsed), std::move(meta),
+                {.sink = [this](const std::string& message) { Send(message); },
+                 .negotiated = negotiated(),
+                 .caller = {}});
 }
 
 Session::Accepted Session::Accept(ParsedMessage parsed, absl::StatusOr<RequestMeta> meta,
@@ -252,9 +254,9 @@ Session::Accepted Session::Accept(ParsedMessage parsed, absl::StatusOr<RequestMe
     stopped = stopped_;
   }
   if (stopped) state->stop.request_stop();
-  return {.call = std::unique_ptr<PendingCall>(new PendingCall(
-              *this, std::move(*parsed.id), std::move(message), *std::move(meta),
-              std::move(options.negotiated), std::move(options.sink), std::move(state)))};
+  return {.call = std::unique_ptr<PendingCall>(
+              new PendingCall(*this, std::move(*parsed.id), std::move(message), *std::move(meta),
+                              std::move(options), std::move(state)))};
 }
 
 Session::Accepted Session::Listen(const RequestId& id, const Message& request,

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "gateway/mcp/caller.h"
 #include "gateway/mcp/client_questions.h"
 #include "gateway/mcp/listening.h"
 #include "gateway/mcp/mcp_server.h"
@@ -23,6 +24,7 @@
 namespace contree::gateway {
 
 class Session;
+struct CallOptions;
 
 // What the client gets for a request: a whole JSON-RPC message.
 struct Answer {
@@ -63,7 +65,7 @@ class PendingCall {
   friend class Session;
   struct State;
   PendingCall(Session& session, RequestId id, Message message, RequestMeta meta,
-              Negotiated negotiated, NotificationSink sink, std::shared_ptr<State> state);
+              CallOptions options, std::shared_ptr<State> state);
 
   RequestContext NewContext();
   absl::StatusOr<HandledRequest> Handle(RequestContext& context);
@@ -77,6 +79,7 @@ class PendingCall {
   Message message_;
   const RequestMeta meta_;
   const Negotiated negotiated_;
+  const Caller caller_;
   const Effort effort_;
   NotificationSink sink_;
   std::optional<ProgressReporter> progress_;
@@ -95,6 +98,7 @@ struct SessionOptions {
 struct CallOptions {
   NotificationSink sink = nullptr;  // takes notifications about it
   Negotiated negotiated = {};       // what holds for it, of Era::kSessions
+  Caller caller = {};
 };
 
 // Thread-safe.

@@ -46,6 +46,8 @@ class OperationWatch final : public ResourceWatch {
       : stub_(stub), on_change_(std::move(on_change)), backoff_(kRetryPolicy) {
     request_.set_operation_id(operation_id);
     context_.tenant = context.tenant;
+    context_.principal = context.principal;
+    context_.bearer_token = context.bearer_token;
     context_.request_id = context.request_id;
   }
 

@@ -18,6 +18,12 @@ grpc::Status NotFound(absl::string_view what, absl::string_view which) {
   return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no such ", what, ": '", which, "'")};
 }
 
+std::string AuthorizationOf(const grpc::ServerContext& context) {
+  const auto found = context.client_metadata().find("authorization");
+  if (found == context.client_metadata().end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
 }  // namespace
 
 void FakeContreeService::LoseFile(const std::string& uuid) {
@@ -161,10 +167,11 @@ const contree::v1::Image* FakeContreeService::FindImage(absl::string_view refere
   return nullptr;
 }
 
-grpc::Status FakeContreeService::ListImages(grpc::ServerContext*,
+grpc::Status FakeContreeService::ListImages(grpc::ServerContext* context,
                                             const contree::v1::ListImagesRequest* request,
                                             contree::v1::ListImagesResponse* response) {
   absl::MutexLock lock(&mutex_);
+  calls_.authorizations.push_back(AuthorizationOf(*context));
   calls_.list_images.push_back(*request);
   for (const auto& image : images_) *response->add_images() = image;
   return failure_;
@@ -277,6 +284,7 @@ grpc::Status FakeContreeService::WatchOperation(
   grpc::Status break_status;
   {
     absl::MutexLock lock(&mutex_);
+    calls_.authorizations.push_back(AuthorizationOf(*context));
     calls_.watch.push_back(*request);
     ++watches_;
     if (!operations_.contains(request->operation_id())) {

@@ -37,6 +37,9 @@ struct FakeCalls {
   std::vector<std::string> cancelled;
   std::vector<contree::v1::GrepRequest> grep;
   std::vector<FakeUpload> uploads;  // whole ones
+  // The metadata "authorization" of calls that list images or watch an operation, "" where there
+  // is none.
+  std::vector<std::string> authorizations;
 };
 
 class FakeContreeService final : public contree::v1::ContreeService::Service {

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/rpc/call_context.h"
 #include "common/status/status_macros.h"
 
 namespace contree::gateway {
@@ -22,15 +21,17 @@ Negotiated HttpSessions::Found::NegotiatedOr(const std::optional<std::string>& v
   return negotiated;
 }
 
-HttpSessions::Found HttpSessions::OfOneRequest() const {
+HttpSessions::Found HttpSessions::OfOneRequest(const std::string& tenant) const {
   return {
       .session = std::make_shared<Session>(
-          server_, nullptr, SessionOptions{.transport = TransportKind::kHttp, .is_whole = false})};
+          server_, nullptr, SessionOptions{.transport = TransportKind::kHttp, .is_whole = false}),
+      .tenant = tenant};
 }
 
-absl::StatusOr<HttpSessions::Found> HttpSessions::Find(const std::string& id) {
+absl::StatusOr<HttpSessions::Found> HttpSessions::Find(const std::string& id,
+                                                       const std::string& tenant) {
   const absl::Time now = absl::Now();
-  ASSIGN_OR_RETURN(SessionToken token, OpenSessionToken(id, server_.sealer(), kLocalTenant, now));
+  ASSIGN_OR_RETURN(SessionToken token, OpenSessionToken(id, server_.sealer(), tenant, now));
   std::vector<std::shared_ptr<Session>> swept;
   absl::MutexLock lock(&mutex_);
   if (now - swept_at_ > kSweepEvery) swept = Sweep(now);
@@ -42,14 +43,14 @@ absl::StatusOr<HttpSessions::Found> HttpSessions::Find(const std::string& id) {
         SessionOptions{.transport = TransportKind::kHttp, .is_whole = are_whole()});
     entry.session = session;
   }
-  return Found{.session = std::move(session), .token = std::move(token)};
+  return Found{.session = std::move(session), .tenant = tenant, .token = std::move(token)};
 }
 
 absl::StatusOr<std::string> HttpSessions::Issue(const Found& found,
                                                 const Negotiated& negotiated) const {
   SessionToken token = NewSessionToken(negotiated);
   if (found.token.has_value()) token.id = found.token->id;
-  return SealSessionToken(token, server_.sealer(), kLocalTenant, absl::Now());
+  return SealSessionToken(token, server_.sealer(), found.tenant, absl::Now());
 }
 
 void HttpSessions::Keep(const Found& found) {

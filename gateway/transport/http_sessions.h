@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/rpc/call_context.h"
 #include "gateway/mcp/mcp_server.h"
 #include "gateway/mcp/session.h"
 #include "gateway/mcp/session_token.h"
@@ -31,6 +32,7 @@ class HttpSessions {
 
   struct Found {
     std::shared_ptr<Session> session;
+    std::string tenant = kLocalTenant;
     std::optional<SessionToken> token = std::nullopt;  // none: a session of this one request
 
     // What holds for a request of it. `version` is what its header says.
@@ -40,9 +42,9 @@ class HttpSessions {
   // Whether what a client begins with one request it can go on with in another.
   bool are_whole() const { return !server_.sealer().is_shared(); }
 
-  Found OfOneRequest() const;
-  // NotFound: the id is none, or has expired.
-  absl::StatusOr<Found> Find(const std::string& id);
+  Found OfOneRequest(const std::string& tenant) const;
+  // NotFound: the id is none of this tenant's, or has expired.
+  absl::StatusOr<Found> Find(const std::string& id, const std::string& tenant);
   // The id of a session in which this is agreed on from now on; of a new one where `found` has
   // none.
   absl::StatusOr<std::string> Issue(const Found& found, const Negotiated& negotiated) const;

@@ -104,9 +104,11 @@ int HttpStatus(const Answer& answer, Era era) {
 
 HttpTransport::HttpTransport(const McpServer& server, const HttpTransportOptions& options,
                              std::unique_ptr<HttpPushLoop> loop)
-    : origins_(options.allowed_hosts),
+    : server_(server),
+      origins_(options.allowed_hosts),
       grace_(options.grace),
       keep_alive_(options.keep_alive),
+      admission_(options.admission),
       pages_(options.pages),
       sessions_(server),
       streams_(server, sessions_, std::move(loop), options.keep_alive, options.max_streams),
@@ -153,14 +155,22 @@ void HttpTransport::Handle(HttpExchange& exchange) {
     return RespondError(exchange, 403, allowed.message());
   }
   if (exchange.path() != "/mcp") {
-    if (pages_ != nullptr && pages_(exchange)) return;
+    if (admission_.Describe(exchange)) return;
+    if (pages_ != nullptr && pages_(exchange, admission_)) return;
     return RespondText(exchange, 404, "MCP is at POST /mcp");
   }
-  if (exchange.method() == "POST") return HandlePost(exchange);
+  if (const std::optional<Caller> caller = admission_.Admit(exchange);
+      caller.has_value() && admission_.Allow(*caller, Scope::kRead, exchange)) {
+    HandleMcp(*caller, exchange);
+  }
+}
+
+void HttpTransport::HandleMcp(const Caller& caller, HttpExchange& exchange) {
+  if (exchange.method() == "POST") return HandlePost(caller, exchange);
   if (exchange.method() == "GET" && sessions_.are_whole() &&
       exchange.Header(kVersionHeader) != kStatelessVersion &&
       exchange.Header(kSessionHeader).has_value()) {
-    return HandleGet(exchange);
+    return HandleGet(caller, exchange);
   }
   exchange.SetHeader("Allow", "POST");
   RespondError(exchange, 405,
@@ -168,16 +178,17 @@ void HttpTransport::Handle(HttpExchange& exchange) {
                                              : "use POST");
 }
 
-void HttpTransport::HandleGet(HttpExchange& exchange) {
+void HttpTransport::HandleGet(const Caller& caller, HttpExchange& exchange) {
   if (!ReadAccept(exchange.Header("Accept")).events) {
     return RespondError(exchange, 406, "accept text/event-stream");
   }
-  absl::StatusOr<HttpSessions::Found> found = sessions_.Find(*exchange.Header(kSessionHeader));
+  absl::StatusOr<HttpSessions::Found> found =
+      sessions_.Find(*exchange.Header(kSessionHeader), caller.tenant);
   if (!found.ok()) return RespondError(exchange, 404, found.status().message());
   streams_.Open(*std::move(found), exchange);
 }
 
-void HttpTransport::HandlePost(HttpExchange& exchange) {
+void HttpTransport::HandlePost(const Caller& caller, HttpExchange& exchange) {
   if (MediaType(exchange.Header("Content-Type").value_or("")) != kJson) {
     return RespondError(exchange, 415, "the Content-Type must be application/json");
   }
@@ -192,18 +203,20 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
         absl::StrCat("the message is larger than ", ParseLimits().max_bytes, " bytes"));
   }
   if (!body.ok()) return RespondError(exchange, 400, "the request's body did not arrive whole");
-  if (IsBatch(*body)) return HandleBatch(*body, exchange);
+  if (IsBatch(*body)) return HandleBatch(*body, caller, exchange);
 
   ParsedMessage parsed = ParseMessage(*body);
   absl::StatusOr<RequestMeta> meta = ReadMeta(parsed, exchange);
   if (!meta.ok()) {
     return exchange.Respond(400, kJson, SerializeError(parsed.id, meta.status()));
   }
-  absl::StatusOr<HttpSessions::Found> found = FindSession(*parsed.message, meta->era, exchange);
+  if (!admission_.Allow(caller, server_.ScopeOf(*parsed.message), exchange)) return;
+  absl::StatusOr<HttpSessions::Found> found =
+      FindSession(*parsed.message, meta->era, caller, exchange);
   if (!found.ok()) return RespondError(exchange, 404, found.status().message());
   if (meta->era == Era::kStateless && parsed.message->method() == "subscriptions/listen") {
     if (!accepts.events) return RespondError(exchange, 406, "accept text/event-stream");
-    CallContext context = NewCallContext(absl::InfiniteDuration());
+    CallContext context = CallContextOf(caller, absl::InfiniteDuration());
     context.trace = meta->trace;
     return streams_.Listen(*parsed.id, *std::move(parsed.message), std::move(context), exchange);
   }
@@ -211,7 +224,8 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
   Session::Accepted accepted = found->session->Accept(
       std::move(parsed), std::move(meta),
       {.sink = [events](std::string message) { events->Push(std::move(message)); },
-       .negotiated = found->NegotiatedOr(exchange.Header(kVersionHeader))});
+       .negotiated = found->NegotiatedOr(exchange.Header(kVersionHeader)),
+       .caller = caller});
   if (accepted.answer.has_value()) {
     return exchange.Respond(accepted.is_malformed ? 400 : 200, kJson, std::move(*accepted.answer));
   }
@@ -223,13 +237,14 @@ void HttpTransport::HandlePost(HttpExchange& exchange) {
 }
 
 absl::StatusOr<HttpSessions::Found> HttpTransport::FindSession(const Message& message, Era era,
+                                                               const Caller& caller,
                                                                HttpExchange& exchange) {
   const std::optional<std::string> id = exchange.Header(kSessionHeader);
   if (!id.has_value() || era == Era::kStateless || message.method() == "initialize" ||
       exchange.Header(kVersionHeader) == kStatelessVersion) {
-    return sessions_.OfOneRequest();
+    return sessions_.OfOneRequest(caller.tenant);
   }
-  return sessions_.Find(*id);
+  return sessions_.Find(*id, caller.tenant);
 }
 
 void HttpTransport::RespondToCall(StreamedCall streamed, const Accepts& accepts,
@@ -280,11 +295,12 @@ void HttpTransport::RespondWhole(const CallEvents::Taken& taken, Era era,
   exchange.Respond(200, kEventStream, body + EventText(answer.json));
 }
 
-void HttpTransport::HandleBatch(const std::string& body, HttpExchange& exchange) {
+void HttpTransport::HandleBatch(const std::string& body, const Caller& caller,
+                                HttpExchange& exchange) {
   const std::optional<std::string> version = exchange.Header(kVersionHeader);
   const std::optional<std::string> id = exchange.Header(kSessionHeader);
   const absl::StatusOr<HttpSessions::Found> found =
-      id.has_value() ? sessions_.Find(*id) : sessions_.OfOneRequest();
+      id.has_value() ? sessions_.Find(*id, caller.tenant) : sessions_.OfOneRequest(caller.tenant);
   if (!found.ok()) return RespondError(exchange, 404, found.status().message());
   const Negotiated negotiated = found->NegotiatedOr(version);
   if (!HasBatches(version.value_or(negotiated.version))) {
@@ -295,6 +311,11 @@ void HttpTransport::HandleBatch(const std::string& body, HttpExchange& exchange)
   if (!messages.ok()) {
     return exchange.Respond(400, kJson, SerializeError(std::nullopt, messages.status()));
   }
+  for (const ParsedMessage& parsed : *messages) {
+    if (parsed.message.ok() &&
+        !admission_.Allow(caller, server_.ScopeOf(*parsed.message), exchange))
+      return;
+  }
   const std::stop_callback on_grace_is_over(grace_is_over_.get_token(),
                                             [&found] { found->session->Stop(); });
   absl::Notification done;
@@ -303,8 +324,9 @@ void HttpTransport::HandleBatch(const std::string& body, HttpExchange& exchange)
       *std::move(messages),
       [&](ParsedMessage parsed) {
         absl::StatusOr<RequestMeta> meta = ReadMeta(parsed, exchange);
-        return found->session->Accept(std::move(parsed), std::move(meta),
-                                      {.sink = nullptr, .negotiated = negotiated});
+        return found->session->Accept(
+            std::move(parsed), std::move(meta),
+            {.sink = nullptr, .negotiated = negotiated, .caller = caller});
       },
       pool_,
       [&](std::string joined) {

@@ -14,7 +14,10 @@
 //   GET /mcp       what a session has to say besides, as a stream of events; 405 where replicas
 //                  share its key, for the reason may lie in another one
 //   GET /healthz   200 while it serves
+//   GET /.well-known/oauth-protected-resource[/mcp]   who makes the tokens (http_admission.h)
 //   anything else  what `pages` of the options answers
+//
+// What concerns /mcp is only looked at once its sender was let in.
 
 #include <functional>
 #include <memory>
@@ -26,6 +29,7 @@
 #include "absl/time/time.h"
 #include "common/http/http_server.h"
 #include "gateway/mcp/mcp_server.h"
+#include "gateway/transport/http_admission.h"
 #include "gateway/transport/http_sessions.h"
 #include "gateway/transport/origin_policy.h"
 #include "gateway/transport/push_streams.h"
@@ -45,9 +49,11 @@ struct HttpTransportOptions {
   // How often something is written to a stream of events that is silent: proxies close such ones
   // after a minute.
   absl::Duration keep_alive = absl::Seconds(15);
-  // Answers requests for other paths, which have passed the same checks of Host and Origin; false:
-  // it has no such path, and did not answer.
-  std::function<bool(HttpExchange&)> pages = nullptr;
+  // Who is let in to /mcp.
+  HttpAdmissionOptions admission = {};
+  // Answers requests for other paths, which have passed the same checks of Host and Origin, but are
+  // nobody's yet; false: it has no such path, and did not answer.
+  std::function<bool(HttpExchange&, const HttpAdmission&)> pages = nullptr;
 };
 
 // Thread-safe.
@@ -77,21 +83,24 @@ class HttpTransport {
                 std::unique_ptr<HttpPushLoop> loop);
 
   void Handle(HttpExchange& exchange);
-  void HandleGet(HttpExchange& exchange);
-  void HandlePost(HttpExchange& exchange);
-  void HandleBatch(const std::string& body, HttpExchange& exchange);
+  void HandleMcp(const Caller& caller, HttpExchange& exchange);
+  void HandleGet(const Caller& caller, HttpExchange& exchange);
+  void HandlePost(const Caller& caller, HttpExchange& exchange);
+  void HandleBatch(const std::string& body, const Caller& caller, HttpExchange& exchange);
   absl::StatusOr<HttpSessions::Found> FindSession(const Message& message, Era era,
-                                                  HttpExchange& exchange);
+                                                  const Caller& caller, HttpExchange& exchange);
   void RespondToCall(StreamedCall streamed, const Accepts& accepts,
                      const HttpSessions::Found& found, HttpExchange& exchange);
   // For a call that has ended.
   void RespondWhole(const CallEvents::Taken& taken, Era era, const HttpSessions::Found& found,
                     HttpExchange& exchange);
 
+  const McpServer& server_;
   const OriginPolicy origins_;
   const absl::Duration grace_;
   const absl::Duration keep_alive_;
-  const std::function<bool(HttpExchange&)> pages_;
+  const HttpAdmission admission_;
+  const std::function<bool(HttpExchange&, const HttpAdmission&)> pages_;
   HttpSessions sessions_;
   PushStreams streams_;
   std::stop_source stopping_;

@@ -237,7 +237,8 @@ class FileDownload {
 
 }  // namespace
 
-void ConsoleApi::Handle(HttpExchange& exchange, absl::string_view route) const {
+void ConsoleApi::Handle(HttpExchange& exchange, absl::string_view route,
+                        const HttpAdmission& admission) const {
   if (const auto site = exchange.Header("Sec-Fetch-Site");
       site.has_value() && *site != "same-origin" && *site != "none") {
     return RespondError(exchange, 403, "this page may only be asked by the console itself");
@@ -246,22 +247,26 @@ void ConsoleApi::Handle(HttpExchange& exchange, absl::string_view route) const {
   if (is_post && !exchange.Header("X-Contree-Console").has_value()) {
     return RespondError(exchange, 403, "the header X-Contree-Console is missing");
   }
+  const std::optional<Caller> caller = admission.Admit(exchange);
+  if (!caller.has_value() || !admission.Allow(*caller, Scope::kRead, exchange)) return;
   absl::string_view rest = route;
   if (exchange.method() == "GET") {
-    if (route == "tree") return SendTree(exchange);
-    if (route == "file") return SendFile(exchange);
-    if (route == "operations") return SendOperations(exchange);
+    if (route == "tree") return SendTree(*caller, exchange);
+    if (route == "file") return SendFile(*caller, exchange);
+    if (route == "operations") return SendOperations(*caller, exchange);
     if (absl::ConsumePrefix(&rest, "operations/")) {
-      if (absl::ConsumeSuffix(&rest, "/events")) return SendEvents(exchange, std::string(rest));
-      return SendOperation(exchange, std::string(rest));
+      if (absl::ConsumeSuffix(&rest, "/events"))
+        return SendEvents(*caller, exchange, std::string(rest));
+      return SendOperation(*caller, exchange, std::string(rest));
     }
   }
-  if (is_post && absl::ConsumePrefix(&rest, "tools/")) return CallTool(exchange, rest);
+  if (is_post && absl::ConsumePrefix(&rest, "tools/"))
+    return CallTool(*caller, exchange, rest, admission);
   RespondError(exchange, 404, "there is nothing here");
 }
 
-void ConsoleApi::SendTree(HttpExchange& exchange) const {
-  const CallContext context = NewCallContext(kCallTimeout);
+void ConsoleApi::SendTree(const Caller& caller, HttpExchange& exchange) const {
+  const CallContext context = CallContextOf(caller, kCallTimeout);
   // First the origins: an image that is made in between is then there without one, not missing.
   const auto origins = ListOrigins(services_, context);
   if (!origins.ok()) return RespondError(exchange, origins.status());
@@ -271,7 +276,7 @@ void ConsoleApi::SendTree(HttpExchange& exchange) const {
                          {"truncated", images->size() >= kMaxImages}});
 }
 
-void ConsoleApi::SendOperations(HttpExchange& exchange) const {
+void ConsoleApi::SendOperations(const Caller& caller, HttpExchange& exchange) const {
   contree::v1::ListOperationsRequest request;
   int32_t limit = 100;
   if (const auto text = exchange.Query("limit");
@@ -280,8 +285,8 @@ void ConsoleApi::SendOperations(HttpExchange& exchange) const {
                         absl::StrCat("limit is '", text->substr(0, 40), "', no number"));
   }
   request.set_limit(limit);
-  const auto response =
-      CallUnary(*services_.contree, &Stub::ListOperations, request, NewCallContext(kCallTimeout));
+  const auto response = CallUnary(*services_.contree, &Stub::ListOperations, request,
+                                  CallContextOf(caller, kCallTimeout));
   if (!response.ok()) return RespondError(exchange, response.status());
   ordered_json operations = ordered_json::array();
   for (const auto& operation : response->operations()) {
@@ -290,23 +295,26 @@ void ConsoleApi::SendOperations(HttpExchange& exchange) const {
   RespondJson(exchange, {{"operations", std::move(operations)}});
 }
 
-void ConsoleApi::SendOperation(HttpExchange& exchange, const std::string& operation_id) const {
+void ConsoleApi::SendOperation(const Caller& caller, HttpExchange& exchange,
+                               const std::string& operation_id) const {
   contree::v1::GetOperationRequest request;
   request.set_operation_id(operation_id);
-  const auto response =
-      CallUnary(*services_.contree, &Stub::GetOperation, request, NewCallContext(kCallTimeout));
+  const auto response = CallUnary(*services_.contree, &Stub::GetOperation, request,
+                                  CallContextOf(caller, kCallTimeout));
   if (!response.ok()) return RespondError(exchange, response.status());
   RespondJson(exchange, ConsoleOperationJson(response->operation()));
 }
 
-void ConsoleApi::SendEvents(HttpExchange& exchange, const std::string& operation_id) const {
+void ConsoleApi::SendEvents(const Caller& caller, HttpExchange& exchange,
+                            const std::string& operation_id) const {
   exchange.SetHeader("Cache-Control", "no-store");
   exchange.SetHeader("X-Accel-Buffering", "no");
   exchange.RespondStream(
-      200, "text/event-stream", [this, operation_id](HttpResponseStream& stream) {
+      200, "text/event-stream", [this, operation_id, caller](HttpResponseStream& stream) {
         EventQueue events;
-        const std::jthread follower([this, &operation_id, &events](const std::stop_token& stop) {
-          CallContext context = NewCallContext(kFollowTimeout);
+        const std::jthread follower([this, &operation_id, &caller,
+                                     &events](const std::stop_token& stop) {
+          CallContext context = CallContextOf(caller, kFollowTimeout);
           context.stop = stop;
           const auto operation =
               FollowOperation(*services_.contree, *services_.clock, operation_id, context,
@@ -337,7 +345,7 @@ void ConsoleApi::SendEvents(HttpExchange& exchange, const std::string& operation
       });
 }
 
-void ConsoleApi::SendFile(HttpExchange& exchange) const {
+void ConsoleApi::SendFile(const Caller& caller, HttpExchange& exchange) const {
   contree::v1::ReadFileRequest request;
   request.set_image(exchange.Query("image").value_or(""));
   request.set_path(exchange.Query("path").value_or(""));
@@ -347,8 +355,8 @@ void ConsoleApi::SendFile(HttpExchange& exchange) const {
     return RespondError(exchange, 400,
                         absl::StrCat("max is '", max->substr(0, 40), "', no number"));
   }
-  auto download =
-      std::make_unique<FileDownload>(*services_.contree, request, NewCallContext(kDownloadTimeout));
+  auto download = std::make_unique<FileDownload>(*services_.contree, request,
+                                                 CallContextOf(caller, kDownloadTimeout));
   if (!download->has_piece()) {
     if (const absl::Status status = download->Finish(); !status.ok()) {
       return RespondError(exchange, status);
@@ -373,10 +381,14 @@ void ConsoleApi::SendFile(HttpExchange& exchange) const {
                          });
 }
 
-void ConsoleApi::CallTool(HttpExchange& exchange, absl::string_view name) const {
+void ConsoleApi::CallTool(const Caller& caller, HttpExchange& exchange, absl::string_view name,
+                          const HttpAdmission& admission) const {
   if (std::find(std::begin(kTools), std::end(kTools), name) == std::end(kTools)) {
     return RespondError(exchange, 404, "the console has no such tool");
   }
+  const Tool* tool = tools_.Find(name);
+  const bool only_reads = tool != nullptr && tool->annotations.read_only;
+  if (!admission.Allow(caller, only_reads ? Scope::kRead : Scope::kRun, exchange)) return;
   const absl::StatusOr<std::string> body = exchange.ReadBody(kMaxRequestBytes);
   if (!body.ok()) {
     return RespondError(exchange, absl::IsResourceExhausted(body.status()) ? 413 : 400,
@@ -385,7 +397,7 @@ void ConsoleApi::CallTool(HttpExchange& exchange, absl::string_view name) const 
   const json arguments = json::parse(*body, nullptr, /*allow_exceptions=*/false);
   if (!arguments.is_object()) return RespondError(exchange, 400, "the body is no JSON object");
   RequestContext context;
-  context.call = NewCallContext(kCallTimeout);
+  context.call = CallContextOf(caller, kCallTimeout);
   context.transport = TransportKind::kHttp;
   absl::StatusOr<ToolRegistry::Result> result = tools_.Call(name, arguments, context);
   if (!result.ok()) return RespondError(exchange, result.status());

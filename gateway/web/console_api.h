@@ -5,9 +5,10 @@
 // keeps nothing.
 //
 //   GET  tree                          {"images": […], "truncated"}: every image with how it came
-//   to be GET  operations?limit=N            {"operations": […]}, the newest first GET
-//   operations/ID                 the record GET  operations/ID/events          server-sent events:
-//   "output" {stream, text | base64},
+//                                      to be
+//   GET  operations?limit=N            {"operations": […]}, the newest first
+//   GET  operations/ID                 the record
+//   GET  operations/ID/events          server-sent events: "output" {stream, text | base64},
 //                                      "state" {state}, at last "completed" (the record) or
 //                                      "failed"
 //   GET  file?image=&path=[&max=N]     a file's bytes, or its first N; to be saved, not shown,
@@ -16,14 +17,16 @@
 //   arguments
 //
 // A POST must carry the header X-Contree-Console, which no page of another origin can send without
-// being asked first; requests that a browser says come from another site are refused. Errors are
-// {"error": {"message"}}.
+// being asked first; requests that a browser says come from another site are refused. Each request
+// carries its token itself, as MCP's do. Errors are {"error": {"message"}}.
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/http/http_server.h"
+#include "gateway/mcp/caller.h"
 #include "gateway/mcp/services.h"
 #include "gateway/tools/tool_registry.h"
+#include "gateway/transport/http_admission.h"
 
 namespace contree::gateway {
 
@@ -35,15 +38,19 @@ class ConsoleApi {
       : tools_(tools), services_(services) {}
 
   // `route` is what stands behind "/console/api/" in the request's path.
-  void Handle(HttpExchange& exchange, absl::string_view route) const;
+  void Handle(HttpExchange& exchange, absl::string_view route,
+              const HttpAdmission& admission) const;
 
  private:
-  void SendTree(HttpExchange& exchange) const;
-  void SendOperations(HttpExchange& exchange) const;
-  void SendOperation(HttpExchange& exchange, const std::string& operation_id) const;
-  void SendEvents(HttpExchange& exchange, const std::string& operation_id) const;
-  void SendFile(HttpExchange& exchange) const;
-  void CallTool(HttpExchange& exchange, absl::string_view name) const;
+  void SendTree(const Caller& caller, HttpExchange& exchange) const;
+  void SendOperations(const Caller& caller, HttpExchange& exchange) const;
+  void SendOperation(const Caller& caller, HttpExchange& exchange,
+                     const std::string& operation_id) const;
+  void SendEvents(const Caller& caller, HttpExchange& exchange,
+                  const std::string& operation_id) const;
+  void SendFile(const Caller& caller, HttpExchange& exchange) const;
+  void CallTool(const Caller& caller, HttpExchange& exchange, absl::string_view name,
+                const HttpAdmission& admission) const;
 
   const ToolRegistry& tools_;
   const Services& services_;

@@ -31,10 +31,11 @@ const Asset* FindAsset(absl::string_view path) {
 }
 
 void RespondPage(HttpExchange& exchange, absl::string_view type, std::string content) {
-  exchange.SetHeader("Content-Security-Policy",
-                     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                     "connect-src 'self'; base-uri 'none'; form-action 'none'; "
-                     "frame-ancestors 'none'");
+  exchange.SetHeader(
+      "Content-Security-Policy",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+      "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+      "frame-ancestors 'none'");
   exchange.SetHeader("X-Content-Type-Options", "nosniff");
   exchange.SetHeader("Referrer-Policy", "no-referrer");
   exchange.SetHeader("Cross-Origin-Opener-Policy", "same-origin");
@@ -52,10 +53,10 @@ std::string McpUrl(const HttpExchange& exchange) {
 
 }  // namespace
 
-bool WebSite::Handle(HttpExchange& exchange) const {
+bool WebSite::Handle(HttpExchange& exchange, const HttpAdmission& admission) const {
   absl::string_view path = exchange.path();
   if (absl::ConsumePrefix(&path, "/console/api/")) {
-    console_.Handle(exchange, path);
+    console_.Handle(exchange, path, admission);
     return true;
   }
   const bool is_read = exchange.method() == "GET" || exchange.method() == "HEAD";

@@ -12,6 +12,7 @@
 #include "common/http/http_server.h"
 #include "gateway/mcp/mcp_server.h"
 #include "gateway/mcp/services.h"
+#include "gateway/transport/http_admission.h"
 #include "gateway/web/console_api.h"
 #include "gateway/web/reference_page.h"
 
@@ -24,8 +25,9 @@ class WebSite {
   WebSite(const Catalog& catalog, const Services& services)
       : reference_(catalog), console_(catalog.tools, services) {}
 
-  // Answers a request whose Host and Origin were checked. False: it is for none of these pages.
-  bool Handle(HttpExchange& exchange) const;
+  // Answers a request whose Host and Origin were checked. The pages are everybody's; what the
+  // console asks is answered to those that `admission` lets in. False: it is for none of these.
+  bool Handle(HttpExchange& exchange, const HttpAdmission& admission) const;
 
  private:
   const ReferencePage reference_;

@@ -27,7 +27,7 @@ class WebSiteTest : public ::testing::Test {
       : site_({backend_.tools(), backend_.resources(), backend_.prompts(), backend_.completions()},
               backend_.services()) {
     auto server = HttpServer::Start({}, [this](HttpExchange& exchange) {
-      if (!site_.Handle(exchange)) exchange.Respond(404);
+      if (!site_.Handle(exchange, admission_)) exchange.Respond(404);
     });
     EXPECT_OK(server);
     server_ = *std::move(server);
@@ -55,6 +55,7 @@ class WebSiteTest : public ::testing::Test {
 
   FakeBackend backend_;
   const WebSite site_;
+  const HttpAdmission admission_{{}};
   std::unique_ptr<HttpServer> server_;
   std::unique_ptr<HttplibHttpClient> client_;
 };

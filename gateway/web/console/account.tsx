@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Identity, loadIdentity } from "./api";
 import { timeText } from "./format";
+import { SignOut } from "./sign_in";
 
 const words = (name: string) => name.replaceAll("_", " ");
 
@@ -44,6 +45,7 @@ export function Account() {
   return (
     <section class="account" aria-labelledby="account-title">
       <h2 id="account-title">Limits and use</h2>
+      <SignOut />
       {error && (
         <p class="error" role="alert">
           {error}

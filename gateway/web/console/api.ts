@@ -1,5 +1,7 @@
 // What the gateway answers below /console/api; see console_api.h there.
 
+import { hasToken, send } from "./sign_in";
+
 export interface Image {
   uuid: string;
   tag?: string;
@@ -70,7 +72,7 @@ async function answer<T>(response: Response): Promise<T> {
 }
 
 function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return fetch(base + path, { signal: signal ?? null }).then((response) => answer<T>(response));
+  return send(base + path, { signal: signal ?? null }).then((response) => answer<T>(response));
 }
 
 interface ToolResult<T> {
@@ -80,7 +82,7 @@ interface ToolResult<T> {
 }
 
 async function callTool<T>(name: string, args: object, signal?: AbortSignal): Promise<T> {
-  const response = await fetch(base + "tools/" + name, {
+  const response = await send(base + "tools/" + name, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Contree-Console": "1" },
     body: JSON.stringify(args),
@@ -109,9 +111,56 @@ export const fileUrl = (image: string, path: string) => `${base}file?${query({ i
 export const pictureUrl = (image: string, path: string) => fileUrl(image, path) + "&inline";
 
 export async function loadFileStart(image: string, path: string, bytes: number): Promise<Uint8Array> {
-  const response = await fetch(`${fileUrl(image, path)}&max=${bytes}`);
+  const response = await send(`${fileUrl(image, path)}&max=${bytes}`);
   if (!response.ok) await answer(response);
   return new Uint8Array(await response.arrayBuffer());
+}
+
+// Links and pictures carry no token: where one is needed, the page fetches what they show.
+export const needsFetching = hasToken;
+
+async function loadBlob(url: string, signal?: AbortSignal): Promise<Blob> {
+  const response = await send(url, { signal: signal ?? null });
+  if (!response.ok) await answer(response);
+  return response.blob();
+}
+
+export const loadPicture = (image: string, path: string, signal?: AbortSignal) => loadBlob(pictureUrl(image, path), signal);
+
+export async function saveFile(image: string, path: string) {
+  const url = URL.createObjectURL(await loadBlob(fileUrl(image, path)));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = path.slice(path.lastIndexOf("/") + 1) || "file";
+  link.click();
+  window.setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+const reconnectAfter = 3000; // ms
+
+class Refused extends Error {}
+
+// Server-sent events with a token, which an EventSource cannot send.
+async function readEvents(url: string, hear: (name: string, data: any) => void, signal: AbortSignal) {
+  const response = await send(url, { signal, headers: { Accept: "text/event-stream" } });
+  if (!response.ok || !response.body) {
+    throw new Refused(await answer(response).then(() => "the server sent nothing", (reason) => reason.message));
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    const events = text.split("\n\n");
+    text = events.pop()!;
+    for (const event of events) {
+      const field = (start: string) => event.split("\n").find((line) => line.startsWith(start))?.slice(start.length);
+      const name = field("event: ");
+      const data = field("data: ");
+      if (name !== undefined && data !== undefined) hear(name, JSON.parse(data));
+    }
+  }
 }
 
 // What a running operation says, as it says it. Returns what ends the listening.
@@ -124,18 +173,25 @@ export function followOperation(
     onFailed: (message: string) => void;
   },
 ): () => void {
-  const source = new EventSource(`${base}operations/${encodeURIComponent(id)}/events`);
-  const on = (name: string, take: (data: any) => void) =>
-    source.addEventListener(name, (event) => take(JSON.parse((event as MessageEvent).data)));
-  on("output", (data) => listener.onOutput(data.stream, Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0))));
-  on("state", (data) => listener.onState(data.state));
-  on("completed", (data) => {
-    source.close();
-    listener.onCompleted(data);
-  });
-  on("failed", (data) => {
-    source.close();
-    listener.onFailed(data.message);
-  });
-  return () => source.close();
+  const abort = new AbortController();
+  const hear = (name: string, data: any) => {
+    if (name === "output") listener.onOutput(data.stream, Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0)));
+    if (name === "state") listener.onState(data.state);
+    if (name !== "completed" && name !== "failed") return;
+    abort.abort();
+    if (name === "completed") listener.onCompleted(data);
+    else listener.onFailed(data.message);
+  };
+  void (async () => {
+    while (!abort.signal.aborted) {
+      try {
+        await readEvents(`${base}operations/${encodeURIComponent(id)}/events`, hear, abort.signal);
+      } catch (reason) {
+        if (reason instanceof Refused) return listener.onFailed(reason.message);
+      }
+      // It broke: from the beginning once more, as an EventSource does.
+      if (!abort.signal.aborted) await new Promise((resolve) => window.setTimeout(resolve, reconnectAfter));
+    }
+  })();
+  return () => abort.abort();
 }

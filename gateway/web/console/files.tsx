@@ -1,7 +1,7 @@
 // The files of one image: directories, and files as text, bytes or pictures.
 
 import { useEffect, useState } from "preact/hooks";
-import { FileEntry, fileUrl, loadFileStart, loadFiles, pictureUrl } from "./api";
+import { FileEntry, fileUrl, loadFileStart, loadFiles, loadPicture, needsFetching, pictureUrl, saveFile } from "./api";
 import { bytesText, hexText, shortId, textOf, timeText } from "./format";
 
 const previewBytes = 256 * 1024;
@@ -16,6 +16,36 @@ export function inOrder(entries: FileEntry[]): FileEntry[] {
 
 const filesHref = (image: string, path: string) => `#/files/${image}${path.split("/").map(encodeURIComponent).join("/")}`;
 const join = (directory: string, name: string) => (directory === "/" ? "/" + name : directory + "/" + name);
+
+function DownloadLink({ image, path, onError }: { image: string; path: string; onError: (message: string) => void }) {
+  if (!needsFetching()) return <a href={fileUrl(image, path)}>Download</a>;
+  return (
+    <button type="button" class="link" onClick={() => saveFile(image, path).catch((reason) => onError(reason.message))}>
+      Download
+    </button>
+  );
+}
+
+function Picture({ image, entry, onError }: { image: string; entry: FileEntry; onError: (message: string) => void }) {
+  const [url, setUrl] = useState(needsFetching() ? null : pictureUrl(image, entry.path));
+  useEffect(() => {
+    if (!needsFetching()) return setUrl(pictureUrl(image, entry.path));
+    const abort = new AbortController();
+    let made: string | null = null;
+    setUrl(null);
+    loadPicture(image, entry.path, abort.signal).then(
+      (blob) => {
+        if (!abort.signal.aborted) setUrl((made = URL.createObjectURL(blob)));
+      },
+      (reason) => !abort.signal.aborted && onError(reason.message),
+    );
+    return () => {
+      abort.abort();
+      if (made !== null) URL.revokeObjectURL(made);
+    };
+  }, [image, entry.path]);
+  return url === null ? null : <img src={url} alt={`The picture ${entry.name}`} />;
+}
 
 function Preview({ image, entry }: { image: string; entry: FileEntry }) {
   const [shown, setShown] = useState<{ text?: string; hex?: string; error?: string } | null>(null);
@@ -42,9 +72,9 @@ function Preview({ image, entry }: { image: string; entry: FileEntry }) {
       <h3>{entry.name}</h3>
       <p>
         {bytesText(entry.size)}, mode {entry.mode}, owner {entry.uid}:{entry.gid}
-        {entry.mtime ? `, ${timeText(entry.mtime)}` : ""} · <a href={fileUrl(image, entry.path)}>Download</a>
+        {entry.mtime ? `, ${timeText(entry.mtime)}` : ""} · <DownloadLink image={image} path={entry.path} onError={(error) => setShown({ error })} />
       </p>
-      {isPicture && <img src={pictureUrl(image, entry.path)} alt={`The picture ${entry.name}`} />}
+      {isPicture && <Picture image={image} entry={entry} onError={(error) => setShown({ error })} />}
       {shown?.error && (
         <p class="error" role="alert">
           {shown.error}

@@ -10,6 +10,7 @@ import { ageText, bytesText, shortId, timeText } from "./format";
 import { ImageTree } from "./image_tree";
 import { Live, useLive, withExitCode } from "./live";
 import { ImageLink, OperationList, OperationView } from "./operations";
+import { SignIn, useRefused } from "./sign_in";
 
 type Route =
   | { view: "images"; image: string | null }
@@ -189,4 +190,9 @@ function App() {
   );
 }
 
-render(<App />, document.getElementById("console")!);
+function Console() {
+  const refused = useRefused();
+  return refused === null ? <App /> : <SignIn reason={refused} />;
+}
+
+render(<Console />, document.getElementById("console")!);
