@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
+#include "common/telemetry/metrics.h"
 #include "common/uuid/uuid.h"
 #include "local-backend/operations/live_operation.h"
 #include "local-backend/operations/process_spec.h"
@@ -23,6 +24,12 @@ constexpr char kStopped[] = "the backend stopped";
 // What blocks before and after a run: mounts, forks, the database, comparing and syncing what was
 // written.
 constexpr int kInstanceWorkers = 16;
+
+GaugeMetric& Load() {
+  static auto& metric = *new GaugeMetric("contree_backend_operations",
+                                         "Operations of the backend that wait or run.", {"state"});
+  return metric;
+}
 
 int64_t BytesOf(const InstanceRequest& request) {
   return static_cast<int64_t>(request.stdin_bytes.size() + request.json.size());
@@ -109,6 +116,7 @@ absl::StatusOr<Operation> Operations::Queue(LiveRef live) {
     return absl::UnavailableError("the backend is stopping");
   }
   queued_bytes_ += live->queued_bytes;
+  Load().Add({"waiting"}, 1);
   live->lane->queue.Push(submitted.project, live);
   Dispatch(*live->lane);
   return submitted;
@@ -120,6 +128,8 @@ void Operations::Dispatch(Lane& lane) {
     if (!next.has_value()) return;
     const LiveRef& live = *next;
     ++lane.running;
+    Load().Add({"waiting"}, -1);
+    Load().Add({"running"}, 1);
     queued_bytes_ -= live->queued_bytes;
     live->operation.status = kAssigned;
     live->began = absl::Now();
@@ -315,6 +325,7 @@ void Operations::Finish(Live& live, Operation ended) {
     idle = live_.empty();
     if (live.began != absl::Time()) {  // its turn had come
       --live.lane->running;
+      Load().Add({"running"}, -1);
       live.lane->queue.Done(project);
       Dispatch(*live.lane);
     }
@@ -364,6 +375,7 @@ absl::Status Operations::Cancel(const std::string& project, const std::string& u
       if (!live->lane->queue.Remove(project, live))
         return absl::OkStatus();  // it runs, and sees it
       queued_bytes_ -= live->queued_bytes;
+      Load().Add({"waiting"}, -1);
       waiting = live;
     }
   }
@@ -400,7 +412,10 @@ void Operations::Stop(absl::Duration grace) {
   std::unique_lock<std::mutex> lock(mutex_);
   stopping_ = true;
   for (Lane* lane : {&instances_, &jobs_}) {
-    for (LiveRef& live : lane->queue.Clear()) waiting.push_back(std::move(live));
+    for (LiveRef& live : lane->queue.Clear()) {
+      Load().Add({"waiting"}, -1);
+      waiting.push_back(std::move(live));
+    }
   }
   lock.unlock();
   for (const LiveRef& live : waiting) {
