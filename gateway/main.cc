@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/auth/auth_options.h"
 #include "common/http/base_url.h"
@@ -18,6 +19,7 @@
 #include "common/server/admin_server.h"
 #include "common/server/grpc_server.h"
 #include "common/server/health_check.h"
+#include "common/server/listen_address.h"
 #include "common/server/security_flags.h"
 #include "common/server/termination.h"
 #include "common/status/status_macros.h"
@@ -129,6 +131,12 @@ absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address,
 absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
                        std::shared_ptr<Authenticator> authenticator,
                        const std::string& grpc_address, std::atomic<bool>& is_ready) {
+  if (authenticator == nullptr && !IsLoopback(flags.http_listen)) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "refusing to listen on ", flags.http_listen,
+        ": without authentication anybody who reaches it could run commands; add --auth=keys or "
+        "--auth=jwt, or listen on 127.0.0.1"));
+  }
   HttpOptions options = {
       .host = flags.http_listen,
       .port = flags.http_port,

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/auth/testing/token_signer.h"
 #include "common/files/sha256.h"
 #include "common/files/state_directory.h"
 #include "common/files/unique_fd.h"
@@ -24,6 +26,7 @@ namespace contree::gateway {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::HasSubstr;
 
 class Program {
@@ -128,8 +131,23 @@ TEST(MainTest, StdioEndsOnSigtermThoughTheInputGoesOn) {
 
 TEST(MainTest, OtherAddressesThanLoopbackAreRefused) {
   Program program({"--http-listen", "0.0.0.0", "--contree-service", "127.0.0.1:1"});
-  EXPECT_THAT(program.ReadErrorLine(), HasSubstr("0.0.0.0"));
+  EXPECT_THAT(program.ReadErrorLine(), AllOf(HasSubstr("0.0.0.0"), HasSubstr("--auth=keys")));
   EXPECT_EQ(program.ExitCode(), 1);
+}
+
+// What GET of a path of the program at `url` is answered with, by whoever has the token.
+HttpResponse Get(const std::string& url, const std::string& path, const std::string& token) {
+  const size_t port = url.rfind(':');
+  HttplibHttpClientOptions options;
+  options.base_url = absl::StrCat("http://127.0.0.1", url.substr(port, url.rfind('/') - port));
+  const auto client = HttplibHttpClient::Create(options);
+  EXPECT_OK(client);
+  HttpRequest request;
+  request.target = path;
+  if (!token.empty()) request.headers = {{"Authorization", absl::StrCat("Bearer ", token)}};
+  const auto response = SendHttp(**client, request, NewCallContext(absl::Seconds(20)), 1 << 20);
+  EXPECT_OK(response);
+  return response.ok() ? *response : HttpResponse();
 }
 
 TEST(MainTest, WithKeysItListensAnywhereAndAsksWhoCalls) {
@@ -138,19 +156,39 @@ TEST(MainTest, WithKeysItListensAnywhereAndAsksWhoCalls) {
   Program program({"--http-listen", "0.0.0.0", "--http-port", "0", "--contree-service",
                    "127.0.0.1:1", "--auth", "keys", "--auth-keys-file", temp.File("keys")});
   const std::string url = json::parse(program.ReadErrorLine())["mcp"];
-  HttplibHttpClientOptions options;
-  options.base_url =
-      absl::StrCat("http://127.0.0.1", url.substr(url.rfind(':'), url.rfind('/') - url.rfind(':')));
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<HttplibHttpClient> client,
-                       HttplibHttpClient::Create(options));
-  HttpRequest request;
-  request.target = "/console/api/tree";
-  const auto status = [&] {
-    return SendHttp(*client, request, NewCallContext(absl::Seconds(20)), 1000)->status;
-  };
-  EXPECT_EQ(status(), 401);
-  request.headers = {{"Authorization", "Bearer k"}};
-  EXPECT_EQ(status(), 503);  // let in; there is no such service
+  EXPECT_EQ(Get(url, "/console/api/tree", "").status, 401);
+  EXPECT_EQ(Get(url, "/console/api/tree", "wrong").status, 401);
+  EXPECT_EQ(Get(url, "/console/api/tree", "k").status, 503);  // let in; there is no such service
+  EXPECT_EQ(Get(url, "/.well-known/oauth-protected-resource", "").status, 404);
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.ExitCode(), 0);
+}
+
+TEST(MainTest, WithTokensOfAnIssuerItSaysWhoMakesThem) {
+  TempDirectory temp;
+  const TokenSigner issuer("ES256", "one");
+  ASSERT_OK(WritePrivateFile(temp.File("jwks"), JwkSetText({&issuer})));
+  Program program({"--http-port", "0", "--contree-service", "127.0.0.1:1", "--auth", "jwt",
+                   "--jwt-issuer", "https://issuer.example", "--jwt-audience",
+                   "https://contree.example/mcp", "--jwt-jwks", temp.File("jwks"), "--public-url",
+                   "https://contree.example"});
+  const std::string url = json::parse(program.ReadErrorLine())["mcp"];
+  EXPECT_THAT(Get(url, "/mcp", "").Header("WWW-Authenticate").value_or(""),
+              HasSubstr("resource_metadata=\"https://contree.example/.well-known/"
+                        "oauth-protected-resource/mcp\""));
+  EXPECT_THAT(Get(url, "/.well-known/oauth-protected-resource/mcp", "").body,
+              HasSubstr("https://issuer.example"));
+  json claims = {{"iss", "https://issuer.example"},
+                 {"aud", "https://contree.example/mcp"},
+                 {"sub", "ann"},
+                 {"tenant", "alpha"},
+                 {"exp", absl::ToUnixSeconds(absl::Now()) + 600},
+                 {"scope", "contree:read"}};
+  EXPECT_EQ(Get(url, "/console/api/tree", issuer.Sign(claims)).status, 503);  // let in
+  claims.erase("scope");
+  EXPECT_EQ(Get(url, "/console/api/tree", issuer.Sign(claims)).status, 403);
+  claims["exp"] = absl::ToUnixSeconds(absl::Now()) - 600;
+  EXPECT_EQ(Get(url, "/console/api/tree", issuer.Sign(claims)).status, 401);
   program.Signal(SIGTERM);
   EXPECT_EQ(program.ExitCode(), 0);
 }

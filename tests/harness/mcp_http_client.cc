@@ -12,7 +12,8 @@ constexpr size_t kMaxAnswerBytes = 64 << 20;
 constexpr absl::Duration kTimeout = absl::Seconds(60);
 }  // namespace
 
-McpHttpClient::McpHttpClient(const std::string& url) {
+McpHttpClient::McpHttpClient(const std::string& url, const std::string& bearer_token)
+    : bearer_token_(bearer_token) {
   auto client =
       HttplibHttpClient::Create({.base_url = std::string(absl::StripSuffix(url, "/mcp"))});
   EXPECT_TRUE(client.ok()) << client.status();
@@ -20,7 +21,10 @@ McpHttpClient::McpHttpClient(const std::string& url) {
 }
 
 absl::StatusOr<HttpResponse> McpHttpClient::Exchange(const HttpRequest& request) {
-  return SendHttp(*client_, request, NewCallContext(kTimeout), kMaxAnswerBytes);
+  HttpRequest sent = request;
+  if (!bearer_token_.empty())
+    sent.headers.emplace_back("Authorization", absl::StrCat("Bearer ", bearer_token_));
+  return SendHttp(*client_, sent, NewCallContext(kTimeout), kMaxAnswerBytes);
 }
 
 absl::StatusOr<HttpResponse> McpHttpClient::Post(const std::string& body,

@@ -15,8 +15,9 @@ namespace contree::testing_harness {
 // Thread-safe.
 class McpHttpClient {
  public:
-  // `url` is the server's, with or without "/mcp" at its end.
-  explicit McpHttpClient(const std::string& url);
+  // `url` is the server's, with or without "/mcp" at its end. `bearer_token` goes with each
+  // request, unless it is empty.
+  explicit McpHttpClient(const std::string& url, const std::string& bearer_token = "");
 
   // One exchange as it is: any method, path, headers and body.
   absl::StatusOr<HttpResponse> Exchange(const HttpRequest& request);
@@ -28,6 +29,7 @@ class McpHttpClient {
   absl::StatusOr<nlohmann::json> CallTool(const std::string& name, const nlohmann::json& arguments);
 
  private:
+  const std::string bearer_token_;
   std::unique_ptr<HttpClient> client_;
 };
 
