@@ -308,7 +308,20 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
   token->envname("CONTREE_MCP_TOKEN");
   app.add_option("--project", options.project, "Project of an IAM token")
       ->envname("CONTREE_MCP_PROJECT");
-  app.add_flag("--local", local, "Use the embedded backend, whatever credentials there are");
+  CLI::Option* use_local =
+      app.add_flag("--local", local, "Use the embedded backend, whatever credentials there are");
+  app.add_option("--remote", options.remote,
+                 "https://HOST[:PORT] of an installation elsewhere: tools run there, while rsync, "
+                 "upload and download work on this machine's files; the token is taken from "
+                 "CONTREE_MCP_REMOTE_TOKEN or a file")
+      ->envname("CONTREE_MCP_REMOTE")
+      ->excludes(use_local);
+  app.add_option("--remote-token-file,--remote_token_file", options.remote_token_file,
+                 "A file with the token for --remote; read again when it changes")
+      ->envname("CONTREE_MCP_REMOTE_TOKEN_FILE");
+  app.add_option("--remote-ca,--remote_ca", options.remote_ca,
+                 "Certificates (PEM) to trust for --remote instead of the system's")
+      ->envname("CONTREE_MCP_REMOTE_CA");
   app.add_option("--state-dir,--state_dir", options.state_dir, "Where everything is kept")
       ->envname("CONTREE_MCP_STATE_DIR")
       ->default_str(DefaultStateDirectory());
@@ -342,6 +355,9 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
     return fail(status);
   for (int i = 1; i < argc; ++i) options.token_was_a_flag |= absl::StartsWith(argv[i], "--token");
   if (options.state_dir.empty()) options.state_dir = DefaultStateDirectory();
+  // No flag: everybody on this machine could see it.
+  if (const char* token = getenv("CONTREE_MCP_REMOTE_TOKEN"); token != nullptr)
+    options.remote_token = token;
   for (const auto& [subcommand, command] : commands) {
     if (subcommand->parsed()) options.command = command;
   }
@@ -361,7 +377,7 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
       options.platform_problem = std::string(ResolvePlatform(local, options).message());
       break;
     case Command::kServe:
-      status = ResolvePlatform(local, options);
+      if (options.remote.empty()) status = ResolvePlatform(local, options);
       break;
   }
   if (!status.ok()) return fail(status);

@@ -49,6 +49,13 @@ struct Options {
   std::string project;
   bool token_was_a_flag = false;  // then it could be seen by everybody on this machine
 
+  // An installation elsewhere ("https://HOST[:PORT]") whose services are used instead of own ones;
+  // empty: none.
+  std::string remote;
+  std::string remote_token;
+  std::string remote_token_file;
+  std::string remote_ca;
+
   // Of kDoctor and kStatus: why flags, environment and files name no platform; empty: they do, or
   // name none.
   std::string platform_problem;

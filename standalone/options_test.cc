@@ -47,6 +47,18 @@ class OptionsTest : public testing::Test {
   TempDirectory home_;
 };
 
+TEST_F(OptionsTest, ARemoteInstallationTakesTheTokenFromTheEnvironment) {
+  setenv("CONTREE_MCP_REMOTE_TOKEN", "secret", 1);
+  const Options options = Parsed({"--remote", "https://contree.example", "--remote-ca", "ca.pem"});
+  unsetenv("CONTREE_MCP_REMOTE_TOKEN");
+  EXPECT_EQ(options.remote, "https://contree.example");
+  EXPECT_EQ(options.remote_token, "secret");
+  EXPECT_EQ(options.remote_ca, "ca.pem");
+  EXPECT_FALSE(Parse({"--remote", "https://contree.example", "--local"}).options.has_value());
+  EXPECT_FALSE(
+      Parse({"--remote", "https://contree.example", "--remote-token", "x"}).options.has_value());
+}
+
 TEST_F(OptionsTest, WithoutAnythingItServesStdioFromTheEmbeddedBackend) {
   const Options options = Parsed({});
   EXPECT_EQ(options.command, Command::kServe);

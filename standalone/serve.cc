@@ -20,6 +20,7 @@
 #include "standalone/desk_auth_service.h"
 #include "standalone/desktop_browser.h"
 #include "standalone/embedded_backend.h"
+#include "standalone/remote_channel.h"
 #include "sync-service/sync_service.h"
 
 namespace contree::standalone {
@@ -79,6 +80,26 @@ absl::Status ServeHttp(gateway::Gateway& gateway, const Options& options) {
   return absl::OkStatus();
 }
 
+std::function<bool(const std::string&)> BrowserOf(const Options& options) {
+  if (options.mode != "stdio") return nullptr;
+  return OpenInDesktopBrowser;
+}
+
+// With the services of an installation elsewhere and the files of this machine.
+absl::Status ServeRemote(const Options& options, gateway::Workspace workspace) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                   ConnectToRemote({.url = options.remote,
+                                    .token = options.remote_token,
+                                    .token_file = options.remote_token_file,
+                                    .ca_file = options.remote_ca}));
+  ASSIGN_OR_RETURN(
+      const auto gateway,
+      gateway::Gateway::Create(
+          {.contree_service = channel, .auth_service = channel, .sync_service = channel},
+          std::move(workspace), BrowserOf(options), /*session_key_file=*/"", !options.no_watch));
+  return options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);
+}
+
 }  // namespace
 
 absl::Status Serve(const Options& options) {
@@ -89,6 +110,7 @@ absl::Status Serve(const Options& options) {
   ASSIGN_OR_RETURN(const std::string state_dir, MakePrivateDirectory(options.state_dir));
   ASSIGN_OR_RETURN(gateway::Workspace workspace,
                    gateway::Workspace::Choose(options.mode == "stdio", options.workspace_roots));
+  if (!options.remote.empty()) return ServeRemote(options, std::move(workspace));
   std::unique_ptr<ApiEndpointSource> platform;
   if (options.url.empty()) {
     platform = std::make_unique<EmbeddedBackend>(
@@ -114,14 +136,11 @@ absl::Status Serve(const Options& options) {
   }
   const std::shared_ptr<grpc::Channel> channel = server->InProcessChannel();
   sync_service->ConnectTo(channel);
-  std::function<bool(const std::string&)> open_in_browser;
-  if (options.mode == "stdio") open_in_browser = OpenInDesktopBrowser;
   ASSIGN_OR_RETURN(
       const auto gateway,
       gateway::Gateway::Create(
           {.contree_service = channel, .auth_service = channel, .sync_service = channel},
-          std::move(workspace), std::move(open_in_browser), /*session_key_file=*/"",
-          !options.no_watch));
+          std::move(workspace), BrowserOf(options), /*session_key_file=*/"", !options.no_watch));
 
   absl::Status status =
       options.mode == "stdio" ? ServeStdio(*gateway) : ServeHttp(*gateway, options);

@@ -11,20 +11,7 @@
 
 namespace contree {
 
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
-  return ChannelTo(address, grpc::InsecureChannelCredentials());
-}
-
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address,
-                                                         const TlsFiles& tls) {
-  if (tls.empty() || absl::StartsWith(address, kUnixScheme)) return ChannelTo(address);
-  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
-                   TlsChannelCredentialsOf(tls));
-  return ChannelTo(address, credentials);
-}
-
-std::shared_ptr<grpc::Channel> ChannelTo(
-    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+grpc::ChannelArguments ServiceChannelArguments() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
@@ -32,7 +19,20 @@ std::shared_ptr<grpc::Channel> ChannelTo(
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
-  return grpc::CreateCustomChannel(address, credentials, arguments);
+  return arguments;
+}
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
+                                   ServiceChannelArguments());
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address,
+                                                         const TlsFiles& tls) {
+  if (tls.empty() || absl::StartsWith(address, kUnixScheme)) return ChannelTo(address);
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
+                   TlsChannelCredentialsOf(tls));
+  return grpc::CreateCustomChannel(address, credentials, ServiceChannelArguments());
 }
 
 }  // namespace contree

@@ -2,16 +2,13 @@
 #define COMMON_RPC_SERVICE_CHANNEL_H_
 
 #include <grpcpp/channel.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "common/server/transport_security.h"
-
-namespace grpc {
-class ChannelCredentials;
-}  // namespace grpc
 
 namespace contree {
 
@@ -24,9 +21,8 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
 absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address,
                                                          const TlsFiles& tls);
 
-// The same with any credentials.
-std::shared_ptr<grpc::Channel> ChannelTo(
-    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials);
+// What all of them are made with, for channels of another kind.
+grpc::ChannelArguments ServiceChannelArguments();
 
 }  // namespace contree
 
