@@ -2,7 +2,7 @@
 // against the rules that every workload of ours has to keep.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRequire } from "node:module";
 import * as yaml from "js-yaml";
@@ -19,7 +19,12 @@ export function kubectl() {
 
 // Copies what Bazel links, because kustomize follows no link out of a tree.
 export function copyTree(source, target) {
-  cpSync(source, target, { recursive: true, dereference: true });
+  mkdirSync(target);
+  for (const name of readdirSync(source)) {
+    const from = join(source, name);
+    if (statSync(from).isDirectory()) copyTree(from, join(target, name));
+    else writeFileSync(join(target, name), readFileSync(from));
+  }
   return target;
 }
 
