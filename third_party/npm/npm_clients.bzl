@@ -4,7 +4,7 @@ def _npm_clients(ctx):
     # Read, so that another lock file is another directory.
     for label in ["//tests/npm:package.json", "//tests/npm:package-lock.json"]:
         ctx.path(Label(label))
-    answer = ctx.execute(["bash", ctx.path(Label("//:script/npm_clients")), "path"])
+    answer = ctx.execute(["bash", ctx.path(Label("//script:npm_clients")), "path"])
     if answer.return_code:
         fail("script/npm_clients: " + answer.stderr)
     ctx.file("BUILD.bazel", "")
