@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/status/status_macros.h"
+#include "common/telemetry/metrics.h"
 #include "contree-service/api/contree_api.h"
 #include "contree-service/request_checks.h"
 
@@ -40,6 +41,14 @@ std::string CacheKey(const ContreeApi& api, const CallContext& context, absl::st
   return absl::StrJoin(
       {absl::string_view(context.tenant), absl::string_view(api.platform()), uuid, path},
       absl::string_view("\0", 1));
+}
+
+void CountCache(absl::string_view cache, bool is_hit) {
+  static auto& hits =
+      *new CounterMetric("contree_cache_hits_total", "What was asked for and there.", {"cache"});
+  static auto& misses = *new CounterMetric("contree_cache_misses_total",
+                                           "What was asked for and not there.", {"cache"});
+  (is_hit ? hits : misses).Add({cache});
 }
 
 // Makes messages of kPieceBytes out of pieces of any size. `Response` has `data`.
@@ -165,6 +174,7 @@ absl::Status FileHandlers::ListFiles(
   ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   const std::string key = CacheKey(api, context, uuid, path);
   auto listing = listings_.Find(key);
+  CountCache("listings", listing != nullptr);
   if (listing == nullptr) {
     ASSIGN_OR_RETURN(std::vector<v1::FileEntry> entries, api.ListDirectory(uuid, path, context));
     std::vector<v1::ListFilesResponse> messages;
@@ -190,7 +200,9 @@ absl::Status FileHandlers::ReadFile(
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(const std::string uuid, resolver_->Resolve(api, request.image(), context));
   const std::string key = CacheKey(api, context, uuid, path);
-  if (const auto known = files_.Find(key); known != nullptr)
+  const auto known = files_.Find(key);
+  CountCache("files", known != nullptr);
+  if (known != nullptr)
     return known->data().empty() ? absl::OkStatus() : sink(*known, /*is_last=*/true);
   PieceCollector<v1::ReadFileResponse> pieces(sink);
   RETURN_IF_ERROR(api.DownloadFile(uuid, path, context,

@@ -154,6 +154,7 @@ absl::Status LineageHandlers::ListImageOrigins(
     shown.set_operation_id(origin.operation_id);
     shown.set_registry_url(origin.registry_url);
     shown.set_layer_bytes(origin.layer_bytes);
+    shown.set_principal(origin.principal);
   }
   return sink(response, true);
 }

@@ -41,7 +41,8 @@ absl::StatusOr<v1::RunInstanceResponse> OperationHandlers::RunInstance(
             .kind = v1::OPERATION_KIND_INSTANCE,
             .command = CommandLine(request),
             .image = image.ForApi(),
-            .created_at = clock_->Now()},
+            .created_at = clock_->Now(),
+            .principal = context.principal},
            context);
   return response;
 }
@@ -57,7 +58,8 @@ absl::StatusOr<v1::ImportImageResponse> OperationHandlers::ImportImage(
             .kind = v1::OPERATION_KIND_IMAGE_IMPORT,
             .command = "",
             .image = "",
-            .created_at = clock_->Now()},
+            .created_at = clock_->Now(),
+            .principal = context.principal},
            context);
   return response;
 }
@@ -104,6 +106,8 @@ absl::StatusOr<v1::GetOperationResponse> OperationHandlers::GetOperation(
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   v1::GetOperationResponse response;
   ASSIGN_OR_RETURN(*response.mutable_operation(), Current(api, request.operation_id(), context));
+  RETURN_IF_ERROR(
+      store_->FillStarted(ScopeOf(api, context), absl::MakeSpan(response.mutable_operation(), 1)));
   return response;
 }
 
@@ -115,7 +119,7 @@ absl::StatusOr<v1::ListOperationsResponse> OperationHandlers::ListOperations(
   ASSIGN_OR_RETURN(*query.mutable_until(), CheckTimeBound("until", request.until()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   ASSIGN_OR_RETURN(std::vector<v1::Operation> operations, api.ListOperations(query, context));
-  RETURN_IF_ERROR(store_->FillCommands(ScopeOf(api, context), absl::MakeSpan(operations)));
+  RETURN_IF_ERROR(store_->FillStarted(ScopeOf(api, context), absl::MakeSpan(operations)));
   v1::ListOperationsResponse response;
   for (v1::Operation& operation : operations) {
     // A platform that shows more in its list than the contract says does not make our list larger.

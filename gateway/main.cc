@@ -1,8 +1,10 @@
 // contree-gateway: MCP over stdio or Streamable HTTP, in front of services elsewhere.
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -14,7 +16,9 @@
 #include "common/auth/auth_options.h"
 #include "common/http/base_url.h"
 #include "common/rpc/service_channel.h"
+#include "common/server/admin_server.h"
 #include "common/server/grpc_server.h"
+#include "common/server/health_check.h"
 #include "common/server/listen_address.h"
 #include "common/server/security_flags.h"
 #include "common/server/termination.h"
@@ -45,6 +49,7 @@ struct Flags {
   SecurityFlags security;
   TlsFiles services_tls;
   std::string public_url;
+  std::string admin_listen;
 };
 
 void Declare(Flags& flags, CLI::App& app) {
@@ -90,6 +95,10 @@ void Declare(Flags& flags, CLI::App& app) {
       ->envname("CONTREE_MCP_NO_WATCH");
   AddServicesTlsFlags(flags.services_tls, app);
   AddSecurityFlags(flags.security, app);
+  app.add_option("--admin-listen", flags.admin_listen,
+                 "HOST:PORT of /metrics, /healthz and /readyz over plain HTTP; none by default")
+      ->envname("CONTREE_MCP_ADMIN_LISTEN");
+  app.footer(kHealthCheckHelp);
   app.add_option("--grpc-listen", flags.grpc_listen,
                  "HOST:PORT or unix:/path for health and reflection")
       ->capture_default_str();
@@ -104,7 +113,8 @@ void Declare(Flags& flags, CLI::App& app) {
       ->capture_default_str();
 }
 
-absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address) {
+absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address,
+                        std::atomic<bool>& is_ready) {
   LogInfo("contree-gateway serves", {{"mcp", "stdio"}, {"grpc", grpc_address}});
   absl::Status status;
   std::jthread conversation([&gateway, &status](const std::stop_token& stop) {
@@ -112,6 +122,7 @@ absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address) {
     RequestTermination();
   });
   WaitForTermination();
+  is_ready = false;
   conversation.request_stop();
   conversation.join();
   return status;
@@ -119,7 +130,7 @@ absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address) {
 
 absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
                        std::shared_ptr<Authenticator> authenticator,
-                       const std::string& grpc_address) {
+                       const std::string& grpc_address, std::atomic<bool>& is_ready) {
   if (authenticator == nullptr && !IsLoopback(flags.http_listen)) {
     return absl::PermissionDeniedError(absl::StrCat(
         "refusing to listen on ", flags.http_listen,
@@ -141,6 +152,7 @@ absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
   ASSIGN_OR_RETURN(const std::unique_ptr<HttpEndpoint> endpoint, gateway.ServeHttp(options));
   LogInfo("contree-gateway serves", {{"mcp", endpoint->url()}, {"grpc", grpc_address}});
   WaitForTermination();
+  is_ready = false;
   endpoint->Stop();
   return absl::OkStatus();
 }
@@ -182,9 +194,17 @@ absl::Status Serve(const Flags& flags) {
       GrpcServer::Start(
           {.listen = flags.grpc_listen, .authenticator = authenticator, .tls = flags.security.tls},
           {}));
-  absl::Status status = flags.mode == "stdio"
-                            ? ServeStdio(*gateway, grpc_server->address())
-                            : ServeHttp(*gateway, flags, authenticator, grpc_server->address());
+  std::atomic<bool> is_ready = true;
+  std::unique_ptr<AdminServer> admin;
+  if (!flags.admin_listen.empty()) {
+    ASSIGN_OR_RETURN(
+        admin, AdminServer::Start(flags.admin_listen, [&is_ready] { return is_ready.load(); }));
+    LogInfo("contree-gateway tells how it does", {{"admin", admin->url()}});
+  }
+  absl::Status status =
+      flags.mode == "stdio"
+          ? ServeStdio(*gateway, grpc_server->address(), is_ready)
+          : ServeHttp(*gateway, flags, authenticator, grpc_server->address(), is_ready);
   grpc_server->Drain(kDrainGrace);
   if (status.ok()) LogInfo("contree-gateway has ended");
   return status;
@@ -194,6 +214,10 @@ absl::Status Serve(const Flags& flags) {
 }  // namespace contree::gateway
 
 int main(int argc, char** argv) {
+  if (const std::optional<int> exit_code = contree::RunHealthCheck(argc, argv);
+      exit_code.has_value()) {
+    return *exit_code;
+  }
   contree::BlockTerminationSignals();
   contree::gateway::Flags flags;
   CLI::App app("MCP in front of the ConTree services", "contree-gateway");

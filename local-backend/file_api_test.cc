@@ -129,6 +129,58 @@ TEST_F(FileApiTest, FilesOfEqualContentAreNotOneFile) {
       "twin\n");
 }
 
+TEST_F(FileApiTest, ManyFilesBecomeALayerThatRunsShare) {
+  constexpr int kFiles = 300;
+  json files;
+  for (int i = 0; i < kFiles; ++i) {
+    files[absl::StrCat("/app/d", i % 3, "/", i)] = {
+        {"uuid", Upload(absl::StrCat("many ", i))["uuid"]}, {"mode", i == 7 ? "0755" : "0644"}};
+  }
+  const auto run = [&](const std::string& command, const std::string& image, bool disposable) {
+    json operation = backend().Run({{"command", command},
+                                    {"shell", true},
+                                    {"image", image},
+                                    {"files", files},
+                                    {"disposable", disposable}});
+    EXPECT_EQ(operation["status"], "SUCCESS") << operation.dump();
+    return operation;
+  };
+  const std::string base = "tag:busybox:latest";
+  const std::string count = "find /app -type f | wc -l; cat /app/d1/7; stat -c ' %a' /app/d1/7";
+  const json thrown_away = run(count, base, true);
+  EXPECT_EQ(Out(thrown_away), "300\nmany 7 755\n");
+  EXPECT_EQ(thrown_away["metadata"]["files"]["/app/d1/7"]["mode"], "0755");
+
+  const json first = run(count, base, false);
+  EXPECT_EQ(Out(first), "300\nmany 7 755\n");
+  EXPECT_GT(first["image_size"], 300 * 6);
+  const std::string with_files = first["result_image_uuid"];
+  EXPECT_NE(with_files, first["image_uuid"]);
+  const json again = run("true", with_files, false);
+  EXPECT_EQ(again["result_image_uuid"], with_files);
+
+  // Each image's files are its own, and attaching them brings them back.
+  const json changed = run("echo other >/app/d1/7; rm -r /app/d2", with_files, false);
+  const std::string other = changed["result_image_uuid"];
+  const json look =
+      backend().Run({{"command", "cat /app/d1/7; ls /app"}, {"shell", true}, {"image", other}});
+  EXPECT_EQ(Out(look), "other\nd0\nd1\n");
+  EXPECT_EQ(Out(run("cat /app/d1/7", with_files, true)), "many 7");
+  const json restored = run(count, other, false);
+  EXPECT_EQ(Out(restored), "300\nmany 7 755\n");
+  EXPECT_NE(restored["result_image_uuid"], other);
+  EXPECT_EQ(run("true", restored["result_image_uuid"], false)["result_image_uuid"],
+            restored["result_image_uuid"]);
+
+  const json too_large = backend().Run({{"command", "true"},
+                                        {"image", base},
+                                        {"files", files},
+                                        {"disposable", false},
+                                        {"resources_limits", {{"max_layer_bytes", 100}}}});
+  EXPECT_EQ(too_large["status"], "FAILED");
+  EXPECT_THAT(too_large["error"].get<std::string>(), HasSubstr("max_layer_bytes allows 100"));
+}
+
 TEST_F(FileApiTest, WrongFilesSayWhatIsWrong) {
   const json file = Upload("x");
   const auto post = [&](const json& files) {

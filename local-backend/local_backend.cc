@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <future>
 #include <iostream>
@@ -23,6 +24,7 @@
 #include "common/files/state_directory.h"
 #include "common/files/unique_fd.h"
 #include "common/http/http_server.h"
+#include "common/server/admin_server.h"
 #include "common/server/grpc_server.h"
 #include "common/server/listen_address.h"
 #include "common/server/termination.h"
@@ -331,8 +333,15 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   if (!options.grpc_listen.empty()) {
     ASSIGN_OR_RETURN(grpc, GrpcServer::Start({.listen = options.grpc_listen}, {}));
   }
+  std::atomic<bool> is_ready = true;
+  std::unique_ptr<AdminServer> admin;
+  if (!options.admin_listen.empty()) {
+    ASSIGN_OR_RETURN(
+        admin, AdminServer::Start(options.admin_listen, [&is_ready] { return is_ready.load(); }));
+  }
   LogInfo("contree-local-backend serves", {{"http", http->url()},
                                            {"grpc", grpc == nullptr ? "" : grpc->address()},
+                                           {"admin", admin == nullptr ? "" : admin->url()},
                                            {"state_dir", outside},
                                            {"isolation", "user namespace, bubblewrap, seccomp"},
                                            {"limits", Describe(limits, cgroups)},
@@ -348,6 +357,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   }
   readiness.Tell("ready\n");
   WaitForTermination();
+  is_ready = false;
   LogInfo("contree-local-backend drains");
   if (control != nullptr) control->Stop();
   operations.Stop(kDrainGrace);  // its watchers still get the end of what runs

@@ -19,6 +19,7 @@ struct LocalBackendOptions {
   std::string listen = "127.0.0.1:0";  // of the HTTP API; port 0: a free one
   std::string base_path;               // of the HTTP API, before /v1; "" or "/sandboxes"
   std::string grpc_listen;             // of gRPC health and reflection; empty: not served
+  std::string admin_listen;            // of /metrics, /healthz and /readyz; empty: not served
   // Whether answers are compressed for clients that accept gzip: "always", "never", or "auto": not
   // where only this machine can ask, to which bytes cost less than compressing them.
   std::string compress = "auto";

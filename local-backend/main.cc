@@ -2,14 +2,20 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <optional>
 #include <string>
 
 #include "common/files/state_directory.h"
+#include "common/server/health_check.h"
 #include "common/server/termination.h"
 #include "common/telemetry/logging.h"
 #include "local-backend/local_backend.h"
 
 int main(int argc, char** argv) {
+  if (const std::optional<int> exit_code = contree::RunHealthCheck(argc, argv);
+      exit_code.has_value()) {
+    return *exit_code;
+  }
   contree::BlockTerminationSignals();
   contree::LocalBackendOptions options;
   options.state_dir = contree::DefaultStateDirectory();
@@ -103,6 +109,10 @@ int main(int argc, char** argv) {
   app.add_flag(
       "--check", check,
       "compare what the databases say with what is on the disk, say what is wrong, and end");
+  app.add_option("--admin-listen", options.admin_listen,
+                 "HOST:PORT of /metrics, /healthz and /readyz over plain HTTP; none by default")
+      ->envname("CONTREE_MCP_ADMIN_LISTEN");
+  app.footer(contree::kHealthCheckHelp);
   app.add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "common/telemetry/metrics.h"
 
 namespace contree {
 namespace {
@@ -12,6 +13,13 @@ namespace {
 constexpr size_t kMaxEntries = 4096;
 // A token this close to its end could end on its way.
 constexpr absl::Duration kSafety = absl::Seconds(5);
+
+void CountLook(bool is_hit) {
+  static auto& looks = *new CounterMetric(
+      "contree_registry_token_looks_total",
+      "Tokens of registries that were needed, by whether one was at hand.", {"result"});
+  looks.Add({is_hit ? "hit" : "miss"});
+}
 
 }  // namespace
 
@@ -37,7 +45,10 @@ absl::StatusOr<SecretString> TokenCache::Get(const TokenKey& key, const CallCont
     Entry& entry = entries_[key];
     entry.last_used = clock_->Now();
     const bool usable = IsUsable(entry);
-    if (usable && (entry.is_fetching || !NeedsRenewal(entry))) return entry.token.value;
+    if (usable && (entry.is_fetching || !NeedsRenewal(entry))) {
+      CountLook(true);
+      return entry.token.value;
+    }
     if (!entry.is_fetching) break;
     if (context.stop.stop_requested()) {
       return absl::CancelledError("cancelled while waiting for a token of the registry");
@@ -47,6 +58,7 @@ absl::StatusOr<SecretString> TokenCache::Get(const TokenKey& key, const CallCont
           "the deadline passed while another call was fetching a token of the registry");
     }
   }
+  CountLook(false);
   entries_[key].is_fetching = true;
   ++fetches_;
   mutex_.Unlock();

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/server/call_authentication.h"
+#include "common/server/call_meter.h"
 #include "common/server/listen_address.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
@@ -135,11 +136,11 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
         socket_path.has_value() ? options.listen : FormatAddress(listen.host, listen.port),
         credentials, &port);
   }
-  if (options.authenticator != nullptr) {
-    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> factories;
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> factories;
+  if (options.authenticator != nullptr)
     factories.push_back(MakeCallerTelling(options.authenticator));
-    builder.experimental().SetInterceptorCreators(std::move(factories));
-  }
+  factories.push_back(MakeCallMeter());
+  builder.experimental().SetInterceptorCreators(std::move(factories));
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = BuildAndStart(builder, socket_path);
   if (server == nullptr || (!options.listen.empty() && port == 0)) {

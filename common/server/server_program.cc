@@ -1,15 +1,19 @@
 #include "common/server/server_program.h"
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/auth/auth_options.h"
 #include "common/files/state_directory.h"
+#include "common/server/admin_server.h"
 #include "common/server/grpc_server.h"
+#include "common/server/health_check.h"
 #include "common/server/security_flags.h"
 #include "common/server/termination.h"
 #include "common/status/status_macros.h"
@@ -24,6 +28,7 @@ struct CommonFlags {
   std::string listen = "127.0.0.1:0";
   std::string state_dir = DefaultStateDirectory();
   std::string log_level = "info";
+  std::string admin_listen;
   SecurityFlags security;
 };
 
@@ -38,9 +43,17 @@ absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
                                       .authenticator = std::move(authenticator),
                                       .tls = flags.security.tls},
                                      parts->services()));
-  LogInfo(absl::StrCat(program.name, " serves"),
-          {{"grpc", server->address()}, {"state_dir", state_dir}});
+  std::atomic<bool> is_ready = true;
+  std::unique_ptr<AdminServer> admin;
+  if (!flags.admin_listen.empty()) {
+    ASSIGN_OR_RETURN(
+        admin, AdminServer::Start(flags.admin_listen, [&is_ready] { return is_ready.load(); }));
+  }
+  LogInfo(absl::StrCat(program.name, " serves"), {{"grpc", server->address()},
+                                                  {"admin", admin == nullptr ? "" : admin->url()},
+                                                  {"state_dir", state_dir}});
   const int signal = WaitForTermination();
+  is_ready = false;
   LogInfo(absl::StrCat(program.name, " drains"), {{"signal", absl::StrCat(signal)}});
   parts->Stop();
   server->Drain(kDrainGrace);
@@ -50,6 +63,8 @@ absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
 }  // namespace
 
 int RunServerProgram(int argc, char** argv, const ServerProgram& program) {
+  if (const std::optional<int> exit_code = RunHealthCheck(argc, argv); exit_code.has_value())
+    return *exit_code;
   BlockTerminationSignals();
   CommonFlags flags;
   try {
@@ -63,7 +78,11 @@ int RunServerProgram(int argc, char** argv, const ServerProgram& program) {
         ->capture_default_str();
     app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
         ->capture_default_str();
+    app.add_option("--admin-listen", flags.admin_listen,
+                   "HOST:PORT of /metrics, /healthz and /readyz over plain HTTP; none by default")
+        ->envname("CONTREE_MCP_ADMIN_LISTEN");
     AddSecurityFlags(flags.security, app);
+    app.footer(kHealthCheckHelp);
     if (program.add_flags != nullptr) program.add_flags(app);
     try {
       app.parse(argc, argv);

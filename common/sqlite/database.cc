@@ -225,7 +225,7 @@ class PooledDatabase final : public Database {
   absl::Status Read(absl::FunctionRef<absl::Status(Connection&)> body) override {
     if (shares_writer_) {
       absl::MutexLock lock(&writer_mutex_);
-      return body(*writer_);
+      return InOneMoment(*writer_, body);
     }
     std::unique_ptr<PreparingConnection> reader;
     {
@@ -234,13 +234,23 @@ class PooledDatabase final : public Database {
       reader = std::move(idle_readers_.back());
       idle_readers_.pop_back();
     }
-    absl::Status status = body(*reader);
+    absl::Status status = InOneMoment(*reader, body);
     absl::MutexLock lock(&readers_mutex_);
     idle_readers_.push_back(std::move(reader));
     return status;
   }
 
  private:
+  // In one transaction: what is read belongs together, and the file is locked once.
+  static absl::Status InOneMoment(PreparingConnection& connection,
+                                  absl::FunctionRef<absl::Status(Connection&)> body) {
+    RETURN_IF_ERROR(connection.Execute("BEGIN", {}).status());
+    absl::Status status = body(connection);
+    const absl::Status ended = connection.Execute("COMMIT", {}).status();
+    if (!ended.ok()) connection.Execute("ROLLBACK", {}).IgnoreError();
+    return status.ok() ? ended : status;
+  }
+
   bool HasIdleReader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(readers_mutex_) {
     return !idle_readers_.empty();
   }

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "common/http/retry_after.h"
 #include "common/status/status_macros.h"
+#include "common/telemetry/metrics.h"
 #include "common/uuid/uuid.h"
 #include "contree-service/api/json_fields.h"
 
@@ -34,6 +36,32 @@ std::string TraceParent(absl::string_view request_id) {
   absl::BitGen random;
   return absl::StrFormat("00-%s-%016x-01", absl::StrReplaceAll(request_id, {{"-", ""}}),
                          absl::Uniform<uint64_t>(random, 1, std::numeric_limits<uint64_t>::max()));
+}
+
+CounterMetric& UpstreamRequests() {
+  static auto& metric =
+      *new CounterMetric("contree_upstream_requests_total",
+                         "Requests to the ConTree API, by what it answered; none: nothing.",
+                         {"method", "route", "code"});
+  return metric;
+}
+
+GaugeMetric& UpstreamUp() {
+  static auto& metric =
+      *new GaugeMetric("contree_upstream_up",
+                       "1: the ConTree API answered the last request without an error of its own.");
+  return metric;
+}
+
+// The path with ":id" for what names one of many.
+std::string RouteOf(absl::string_view target) {
+  constexpr size_t kShortestId = 16;
+  std::string route;
+  for (const absl::string_view segment :
+       absl::StrSplit(target.substr(0, target.find('?')), '/', absl::SkipEmpty())) {
+    absl::StrAppend(&route, "/", segment.size() < kShortestId ? segment : ":id");
+  }
+  return route;
 }
 
 }  // namespace
@@ -136,7 +164,21 @@ absl::Status ApiTransport::Once(const ApiRequest& request, const CallContext& co
                                 const HttpResponseSink& sink, absl::Duration max_silence) const {
   HttpRequest sent = Prepare(request, context);
   sent.max_silence = max_silence;
-  return http_->Exchange(sent, context, sink);
+  const std::string route = RouteOf(request.target);
+  bool is_answered = false;
+  HttpResponseSink counting = sink;
+  counting.on_head = [&](const HttpResponse& head) {
+    is_answered = true;
+    UpstreamRequests().Add({request.method, route, absl::StrCat(head.status)});
+    UpstreamUp().Set({}, head.status < 500 ? 1 : 0);
+    return sink.on_head == nullptr ? absl::OkStatus() : sink.on_head(head);
+  };
+  absl::Status status = http_->Exchange(sent, context, counting);
+  if (!is_answered && !absl::IsCancelled(status)) {
+    UpstreamRequests().Add({request.method, route, "none"});
+    UpstreamUp().Set({}, 0);
+  }
+  return status;
 }
 
 absl::Status ApiTransport::Exchange(

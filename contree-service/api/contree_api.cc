@@ -46,12 +46,12 @@ const Json& ListOf(const Json& json, const char* name) {
 }
 
 absl::StatusOr<std::string> OperationIdOf(const HttpResponse& response, const std::string& what) {
-  const auto json = json_fields::Parse(response.body, what);
-  std::string id = json.ok() ? json_fields::String(*json, "uuid") : "";
-  if (id.empty()) {
-    // The last segment of ".../v1/operations/ID".
-    const std::string location = response.Header("Location").value_or("");
-    id = location.substr(location.rfind('/') + 1);
+  // The last segment of ".../v1/operations/ID". The body may repeat tens of thousands of files.
+  const std::string location = response.Header("Location").value_or("");
+  std::string id = location.substr(location.rfind('/') + 1);
+  if (!IsUuid(id)) {
+    const auto json = json_fields::ParseOperation(response.body, what);
+    id = json.ok() ? json_fields::String(*json, "uuid") : "";
   }
   if (!IsUuid(id)) {
     return absl::UnknownError(absl::StrCat(what,
@@ -183,7 +183,7 @@ absl::StatusOr<OperationSnapshot> ContreeApi::GetOperation(absl::string_view id,
       .what = OperationName(id),
       .target = absl::StrCat("/v1/operations/", PercentEncode(id), inflight ? "?inflight=1" : "")};
   ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(request, context));
-  ASSIGN_OR_RETURN(const Json json, json_fields::Parse(response.body, request.what));
+  ASSIGN_OR_RETURN(const Json json, json_fields::ParseOperation(response.body, request.what));
   OperationSnapshot snapshot = {.operation = OperationFromJson(json), .poll_after = std::nullopt};
   // A record without an id is not one of ours to mix up with another.
   snapshot.operation.set_id(std::string(id));

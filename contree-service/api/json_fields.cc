@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/text/json_text.h"
 
 namespace contree::json_fields {
 namespace {
@@ -14,11 +15,29 @@ double AsNumber(const Json& value) { return value.is_number() ? value.get<double
 
 }  // namespace
 
-absl::StatusOr<Json> Parse(absl::string_view text, absl::string_view what) {
-  Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+namespace {
+
+absl::StatusOr<Json> ParseWith(const Json::parser_callback_t& keep, absl::string_view text,
+                               absl::string_view what) {
+  Json json = Json::parse(text.begin(), text.end(), keep, /*allow_exceptions=*/false);
   if (json.is_discarded())
     return absl::UnavailableError(absl::StrCat(what, ": the platform's answer is not valid JSON"));
   return json;
+}
+
+}  // namespace
+
+absl::StatusOr<Json> Parse(absl::string_view text, absl::string_view what) {
+  return ParseWith(nullptr, text, what);
+}
+
+absl::StatusOr<Json> ParseOperation(absl::string_view text, absl::string_view what) {
+  constexpr int kDepthOfMetadata = 2;
+  return ParseWith(
+      [](int depth, Json::parse_event_t event, const Json& parsed) {
+        return event != Json::parse_event_t::key || depth > kDepthOfMetadata || parsed != "files";
+      },
+      text, what);
 }
 
 const Json& Member(const Json& object, const char* name) {
@@ -69,8 +88,6 @@ std::string StreamBytes(const Json& stream) {
   return absl::Base64Unescape(value, &bytes) ? bytes : value;
 }
 
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string Dump(const Json& json) { return ToJsonText(json); }
 
 }  // namespace contree::json_fields

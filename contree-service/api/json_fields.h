@@ -20,6 +20,10 @@ using Json = nlohmann::json;
 // was.
 absl::StatusOr<Json> Parse(absl::string_view text, absl::string_view what);
 
+// The same for the record of an operation, without the files that a run was given: there may be
+// tens of thousands, and who asks knows them.
+absl::StatusOr<Json> ParseOperation(absl::string_view text, absl::string_view what);
+
 // The member, or a null.
 const Json& Member(const Json& object, const char* name);
 std::string String(const Json& object, const char* name);

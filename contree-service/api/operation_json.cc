@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/secret/secret_string.h"
+#include "common/text/json_text.h"
 #include "common/uuid/uuid.h"
 #include "contree-service/api/json_fields.h"
 #include "contree-service/api/proto_time.h"
@@ -216,6 +217,25 @@ Json StreamJson(absl::string_view bytes) {
           {"encoding", plain ? "ascii" : "base64"}};
 }
 
+namespace {
+
+// There may be tens of thousands.
+std::string FilesObject(const v1::RunInstanceRequest& request) {
+  std::string json = "{";
+  for (const auto& [path, file] : request.files()) {
+    if (json.size() > 1) json.push_back(',');
+    AppendJsonString(path, &json);
+    json.append(":{\"uuid\":");
+    AppendJsonString(file.uuid(), &json);
+    absl::StrAppendFormat(&json, ",\"mode\":\"%04o\",\"uid\":%u,\"gid\":%u}",
+                          file.mode() == 0 ? 0644u : file.mode(), file.uid(), file.gid());
+  }
+  json.push_back('}');
+  return json;
+}
+
+}  // namespace
+
 std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_view image) {
   Json body = {
       {"command", request.command()},
@@ -231,7 +251,6 @@ std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_vie
       {"truncate_output_at",
        request.truncate_output_at() == 0 ? kDefaultTruncateOutputAt : request.truncate_output_at()},
       {"disposable", request.disposable()},
-      {"files", Json::object()},
       {"resources_limits",
        {{"max_layer_bytes",
          request.max_layer_bytes() == 0 ? kDefaultMaxLayerBytes : request.max_layer_bytes()}}},
@@ -242,18 +261,14 @@ std::string InstanceBody(const v1::RunInstanceRequest& request, absl::string_vie
   body["timeout"] = absl::ToInt64Seconds(absl::Ceil(timeout, absl::Seconds(1)));
   for (const std::string& arg : request.args()) body["args"].push_back(arg);
   for (const auto& [name, value] : request.env()) body["env"][name] = value;
-  for (const auto& [path, file] : request.files()) {
-    body["files"][path] = {
-        {"uuid", file.uuid()},
-        {"mode", absl::StrFormat("%04o", file.mode() == 0 ? 0644u : file.mode())},
-        {"uid", file.uid()},
-        {"gid", file.gid()}};
-  }
   if (!request.stdin().empty()) {
     body["stdin"] = StreamJson(request.stdin());
     body["stdin"]["close"] = true;
   }
-  return json_fields::Dump(body);
+  std::string text = json_fields::Dump(body);
+  text.back() = ',';  // the brace comes behind the files
+  absl::StrAppend(&text, "\"files\":", FilesObject(request), "}");
+  return text;
 }
 
 std::string ImportBody(const v1::ImportImageRequest& request, bool with_realm) {

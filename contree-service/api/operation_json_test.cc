@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "common/testing/status_matchers.h"
+#include "contree-service/api/json_fields.h"
 #include "contree-service/api/proto_time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -101,6 +103,15 @@ TEST(OperationJsonTest, ReadsAnImport) {
   EXPECT_EQ(operation.result_image(), "28f5d6d6-f977-42a8-8000-000000000003");
   EXPECT_EQ(operation.result_tag(), "");
   EXPECT_EQ(operation.created_at().nanos(), 185199000);
+}
+
+TEST(OperationJsonTest, FilesOfARunAreNotKept) {
+  const auto json = json_fields::ParseOperation(
+      R"({"uuid":"u","files":{"/a":{"uuid":"1"}},"metadata":{"files":{"/b":{}},"command":"c",)"
+      R"("env":{"files":"kept"}}})",
+      "");
+  ASSERT_OK(json);
+  EXPECT_EQ(json->dump(), R"({"metadata":{"command":"c","env":{"files":"kept"}},"uuid":"u"})");
 }
 
 TEST(OperationJsonTest, ToleratesWhatItDoesNotKnow) {

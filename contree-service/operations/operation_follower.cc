@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
+#include "common/telemetry/metrics.h"
 #include "common/uuid/uuid.h"
 #include "contree-service/api/operation_json.h"
 #include "contree-service/api/proto_time.h"
@@ -30,6 +31,12 @@ bool IsTransient(const absl::Status& status) {
          absl::IsUnknown(status);
 }
 
+GaugeMetric& Followed() {
+  static auto& metric = *new GaugeMetric(
+      "contree_operations_running", "Operations that are followed and have not ended.", {"tenant"});
+  return metric;
+}
+
 }  // namespace
 
 OperationFollower::OperationFollower(const FollowPolicy& policy, const FollowerParts& parts,
@@ -49,6 +56,7 @@ OperationFollower::OperationFollower(const FollowPolicy& policy, const FollowerP
 }
 
 absl::Status OperationFollower::Start() {
+  Followed().Add({context_.tenant}, 1);
   on_stop_.emplace(context_.stop, Stop{weak_from_this()});
   return parts_.threads->RunOrQueue([self = shared_from_this()] { self->Connect(); });
 }
@@ -97,6 +105,7 @@ void OperationFollower::EndStopped() {
 void OperationFollower::EndWith(absl::Status status) {
   if (ended_) return;
   ended_ = true;
+  Followed().Add({context_.tenant}, -1);
   on_end_();
   operation_->End(std::move(status));
 }

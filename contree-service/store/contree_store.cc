@@ -68,7 +68,14 @@ constexpr absl::string_view kMigrations[] = {
       ALTER TABLE image_origin ADD COLUMN layer_bytes INTEGER NOT NULL DEFAULT 0;
       CREATE INDEX image_origin_age ON image_origin (tenant, platform, operation_id);
     )sql",
+    R"sql(
+      ALTER TABLE operation ADD COLUMN principal TEXT NOT NULL DEFAULT '';
+      ALTER TABLE image_origin ADD COLUMN principal TEXT NOT NULL DEFAULT '';
+    )sql",
 };
+
+constexpr char kSelectStarted[] =
+    "SELECT command, principal FROM operation WHERE tenant = ? AND platform = ? AND id = ?";
 
 // A record is there for convenience and for when the platform has forgotten; an image lives 180
 // days untouched, so nobody asks for its operation later. Origins are small and stay.
@@ -109,10 +116,10 @@ absl::Status ContreeStore::AddStarted(const StoreScope& scope, const StartedOper
   return database_->Write([&](Connection& connection) {
     return connection
         .Execute(
-            "INSERT INTO operation (tenant, platform, id, kind, command, image, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO operation (tenant, platform, id, kind, command, image, created_at,"
+            " principal) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             {scope.tenant, scope.platform, operation.id, int64_t{operation.kind}, operation.command,
-             operation.image, absl::ToUnixMicros(operation.created_at)})
+             operation.image, absl::ToUnixMicros(operation.created_at), operation.principal})
         .status();
   });
 }
@@ -130,10 +137,12 @@ absl::Status ContreeStore::PutFinal(const StoreScope& scope, const v1::Operation
             .status());
     // How the caller wrote the command says more than how the platform shows it.
     std::string command = operation.command();
-    RETURN_IF_ERROR(connection.Query(
-        "SELECT command FROM operation WHERE tenant = ? AND platform = ? AND id = ?",
-        {scope.tenant, scope.platform, operation.id()},
-        [&](const Row& row) { command = row.String(0); }));
+    std::string principal;
+    RETURN_IF_ERROR(connection.Query(kSelectStarted, {scope.tenant, scope.platform, operation.id()},
+                                     [&](const Row& row) {
+                                       command = row.String(0);
+                                       principal = row.String(1);
+                                     }));
     RETURN_IF_ERROR(
         connection
             .Execute(
@@ -146,14 +155,15 @@ absl::Status ContreeStore::PutFinal(const StoreScope& scope, const v1::Operation
     return connection
         .Execute(
             "INSERT INTO image_origin (tenant, platform, image, parent, command, exit_code,"
-            " operation_id, registry_url, layer_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " operation_id, registry_url, layer_bytes, principal)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET command = excluded.command,"
             " exit_code = excluded.exit_code, registry_url = excluded.registry_url,"
-            " layer_bytes = excluded.layer_bytes, is_detailed = 1"
+            " layer_bytes = excluded.layer_bytes, principal = excluded.principal, is_detailed = 1"
             " WHERE is_detailed = 0 AND operation_id = excluded.operation_id",
             {scope.tenant, scope.platform, operation.result_image(), operation.image(), command,
              int64_t{operation.instance().exit_code()}, operation.id(),
-             operation.import().registry_url(), operation.layer_bytes()})
+             operation.import().registry_url(), operation.layer_bytes(), principal})
         .status();
   });
 }
@@ -176,14 +186,15 @@ absl::StatusOr<std::optional<v1::Operation>> ContreeStore::FindFinal(const Store
   return found;
 }
 
-absl::Status ContreeStore::FillCommands(const StoreScope& scope,
-                                        absl::Span<v1::Operation> operations) {
+absl::Status ContreeStore::FillStarted(const StoreScope& scope,
+                                       absl::Span<v1::Operation> operations) {
   return database_->Read([&](Connection& connection) -> absl::Status {
     for (v1::Operation& operation : operations) {
       RETURN_IF_ERROR(connection.Query(
-          "SELECT command FROM operation WHERE tenant = ? AND platform = ? AND id = ?",
-          {scope.tenant, scope.platform, operation.id()},
-          [&](const Row& row) { operation.set_command(row.String(0)); }));
+          kSelectStarted, {scope.tenant, scope.platform, operation.id()}, [&](const Row& row) {
+            operation.set_command(row.String(0));
+            operation.set_principal(row.String(1));
+          }));
     }
     return absl::OkStatus();
   });

@@ -39,6 +39,7 @@ struct StartedOperation {
   std::string command;  // as it was given
   std::string image;    // as it was given: a UUID or "tag:NAME"
   absl::Time created_at;
+  std::string principal = "";  // who of the tenant; empty: unknown
 };
 
 // How an image came to be.
@@ -52,6 +53,7 @@ struct ImageOrigin {
   int64_t layer_bytes = 0;   // what it added to its parent; 0: unknown
   // False: only the list of operations was seen, which shows no command, exit code and registry.
   bool is_detailed = true;
+  std::string principal = "";  // who of the tenant started it here
 };
 
 // How much of a platform's list of operations was read for its origins: every operation made at
@@ -89,8 +91,9 @@ class ContreeStore {
   absl::StatusOr<std::optional<v1::Operation>> FindFinal(const StoreScope& scope,
                                                          absl::string_view id);
 
-  // Sets the command, as it was given, of those of `operations` that were started here.
-  absl::Status FillCommands(const StoreScope& scope, absl::Span<v1::Operation> operations);
+  // Sets the command, as it was given, and the principal of those of `operations` that were started
+  // here.
+  absl::Status FillStarted(const StoreScope& scope, absl::Span<v1::Operation> operations);
 
   // Operations of any platform that were started here at `since` or later and are not known to be
   // final, newest first.

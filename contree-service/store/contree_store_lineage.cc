@@ -15,8 +15,9 @@ using sqlite::Row;
 
 // Begins every query for origins: OriginFromRow reads these columns.
 constexpr absl::string_view kSelectOrigins =
-    "SELECT image, parent, command, exit_code, operation_id, registry_url, layer_bytes, is_detailed"
-    " FROM image_origin WHERE tenant = ? AND platform = ?";
+    "SELECT image, parent, command, exit_code, operation_id, registry_url, layer_bytes, "
+    "is_detailed,"
+    " principal FROM image_origin WHERE tenant = ? AND platform = ?";
 
 std::string SelectOrigin() { return absl::StrCat(kSelectOrigins, " AND image = ?"); }
 
@@ -28,7 +29,8 @@ ImageOrigin OriginFromRow(const Row& row) {
           .operation_id = row.String(4),
           .registry_url = row.String(5),
           .layer_bytes = row.Int(6),
-          .is_detailed = row.Bool(7)};
+          .is_detailed = row.Bool(7),
+          .principal = row.String(8)};
 }
 
 absl::Status AddOrigin(Connection& connection, const StoreScope& scope,

@@ -241,19 +241,26 @@ constexpr absl::string_view kVersion1[] = {R"sql(
   CREATE INDEX image_origin_parent ON image_origin (tenant, platform, parent, operation_id);
 )sql"};
 
-TEST(ContreeStoreTest, KnowsTheCommandsOfWhatWasStartedHere) {
+TEST(ContreeStoreTest, KnowsWhatWasStartedHereAndByWhom) {
   TempDirectory temp;
   auto store = OpenIn(temp);
   ASSERT_OK(store->AddStarted(kScope, {.id = "o1",
                                        .kind = v1::OPERATION_KIND_INSTANCE,
                                        .command = "make all",
                                        .image = "tag:a",
-                                       .created_at = kNow}));
+                                       .created_at = kNow,
+                                       .principal = "alice"}));
   std::vector<v1::Operation> operations = {Ran("o1", "a", "b"), Ran("o2", "a", "c")};
   operations[1].set_command("seen elsewhere");
-  ASSERT_OK(store->FillCommands(kScope, absl::MakeSpan(operations)));
+  ASSERT_OK(store->FillStarted(kScope, absl::MakeSpan(operations)));
   EXPECT_EQ(operations[0].command(), "make all");
+  EXPECT_EQ(operations[0].principal(), "alice");
   EXPECT_EQ(operations[1].command(), "seen elsewhere");
+  EXPECT_EQ(operations[1].principal(), "");
+
+  ASSERT_OK(store->PutFinal(kScope, operations[0], kNow));
+  ASSERT_OK_AND_ASSIGN(const auto origin, store->FindOrigin(kScope, "b"));
+  EXPECT_EQ(origin->principal, "alice");
 }
 
 TEST(ContreeStoreTest, ListsOriginsNewestFirst) {

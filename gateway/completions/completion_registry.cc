@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
 #include "gateway/jsonrpc/error.h"
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 
 namespace contree::gateway {
 namespace {

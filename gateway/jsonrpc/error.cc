@@ -5,7 +5,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 
 namespace contree::gateway {
 namespace {

@@ -17,7 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 
 namespace contree::gateway {
 

@@ -1,7 +1,7 @@
 #include "gateway/mcp/server_info.h"
 
 #include "absl/strings/str_cat.h"
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 
 namespace contree::gateway {
 

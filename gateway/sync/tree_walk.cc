@@ -262,6 +262,37 @@ absl::StatusOr<ReadDirectory> ReadTreeDirectory(const TreeRoot& root, const std:
   return Walker(root, excludes, unwatched).RunOne(path);
 }
 
+absl::StatusOr<std::shared_ptr<const TreeDirectory>> LookAtFilesAgain(
+    const TreeRoot& root, const TreeDirectory& before, const std::set<std::string>& names,
+    const IgnorePatterns& excludes) {
+  if (before.is_omitted || !before.omissions.all().empty() || !before.links.empty() ||
+      !before.other_names.empty()) {
+    return nullptr;
+  }
+  const UniqueFd fd = OpenTreeDirectory(root, before.path);
+  if (!fd.is_open()) return nullptr;
+  size_t found = 0;
+  size_t excluded = 0;
+  TreeDirectoryBuilder builder;
+  int file = 0;
+  for (const absl::string_view name : before.Names()) {
+    FileRow row = before.Row(file++);
+    if (const auto changed = names.find(std::string(name)); changed != names.end()) {
+      const TreeEntry entry = LookAt(root, fd.get(), before.path, changed->c_str(), true);
+      if (entry.kind != TreeEntry::Kind::kFile || entry.row.is_link || entry.row.has_other_names)
+        return nullptr;
+      row = entry.row;
+      ++found;
+    }
+    builder.Add(name, row);
+  }
+  for (const std::string& name : names) {
+    if (excludes.Excludes(JoinTreePath(before.path, name), /*is_directory=*/false)) ++excluded;
+  }
+  if (found + excluded != names.size()) return nullptr;
+  return builder.Build(before.path, {});
+}
+
 absl::StatusOr<Walk> WalkTree(const TreeRoot& root, const std::string& from,
                               const IgnorePatterns& excludes, const WalkOptions& options) {
   return Walker(root, excludes, options).Run(from);

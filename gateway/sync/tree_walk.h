@@ -5,6 +5,7 @@
 // No file is read.
 
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -44,6 +45,13 @@ struct ReadDirectory {
 // Errors as WalkTree has them.
 absl::StatusOr<ReadDirectory> ReadTreeDirectory(const TreeRoot& root, const std::string& path,
                                                 const IgnorePatterns& excludes);
+
+// The directory when only these of its files changed, which are looked at; the rows of the others
+// are taken over. Of a directory on a file system of this machine. nullptr: there is more to it,
+// such as a name that was none of its files; it is to be read whole. Errors as WalkTree has them.
+absl::StatusOr<std::shared_ptr<const TreeDirectory>> LookAtFilesAgain(
+    const TreeRoot& root, const TreeDirectory& before, const std::set<std::string>& names,
+    const IgnorePatterns& excludes);
 
 // Walks the directory at `from`, relative to the root. Directories that vanish meanwhile are left
 // out.

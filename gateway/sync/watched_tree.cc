@@ -17,6 +17,9 @@ constexpr size_t kEventBytes = 64 << 10;
 // With more files whose changes watching does not show, walking is as quick.
 constexpr size_t kMaxOtherNames = 5'000;
 
+// What happens to a file that stays where it is, under its name.
+constexpr uint32_t kFileChanged = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB;
+
 // Whether something was mounted or unmounted since the last question.
 bool MountsChanged(int mounts) {
   struct pollfd mounts_poll = {.fd = mounts, .events = POLLPRI, .revents = 0};
@@ -95,18 +98,32 @@ absl::StatusOr<bool> WatchedTree::Update(const std::stop_token& stop) {
   for (const std::string& path : changes.replaced) Forget(path);
   changes.directories.insert(with_other_names_.begin(), with_other_names_.end());
   bool is_different = !changes.replaced.empty();
+  const auto doubt = [this](const std::string& path) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const auto found = directories_.find(path);
+    if (found != directories_.end() && !found->second.directory->listing.young().empty())
+      doubted_at_ = looks_;
+  };
   for (const std::string& path : changes.directories) {
     ASSIGN_OR_RETURN(const bool is_watched, ReadAgain(path, stop, is_different));
     if (!is_watched) return false;
-    const auto found = directories_.find(path);
-    if (found != directories_.end() && !found->second.directory->listing.young().empty()) {
-      doubted_at_ = looks_;
-    }
+    doubt(path);
+  }
+  for (const auto& [path, names] : changes.files) {
+    if (changes.directories.contains(path)) continue;
+    ASSIGN_OR_RETURN(const bool is_watched, LookAgain(path, names, stop, is_different));
+    if (!is_watched) return false;
+    doubt(path);
   }
   if (!is_different) return true;
   // The digest is another one anyway: what has grown old since says so.
   for (const std::string& path : with_young_) {
-    ASSIGN_OR_RETURN(const bool is_watched, ReadAgain(path, stop, is_different));
+    const auto found = directories_.find(path);
+    if (found == directories_.end()) continue;
+    const TreeDirectory& directory = *found->second.directory;
+    const std::vector<absl::string_view> names = directory.Names();
+    std::set<std::string> young;
+    for (const uint32_t file : directory.listing.young()) young.emplace(names[file]);
+    ASSIGN_OR_RETURN(const bool is_watched, LookAgain(path, young, stop, is_different));
     if (!is_watched) return false;
   }
   Gather();
@@ -134,6 +151,10 @@ bool WatchedTree::ReadEvents(Changes& changes) {
         }
         if (path.empty()) changes.directories.insert(path);
         if ((event->mask & IN_IGNORED) != 0) path_by_watch_.erase(watched);
+        continue;
+      }
+      if ((event->mask & IN_ISDIR) == 0 && (event->mask & ~kFileChanged) == 0) {
+        changes.files[path].insert(event->name);
         continue;
       }
       changes.directories.insert(path);
@@ -166,6 +187,19 @@ absl::StatusOr<bool> WatchedTree::ReadAgain(const std::string& path, const std::
                                           .stop = stop}));
     if (!walk.is_watched || !Keep(std::move(walk))) return false;
   }
+  return true;
+}
+
+absl::StatusOr<bool> WatchedTree::LookAgain(const std::string& path,
+                                            const std::set<std::string>& names,
+                                            const std::stop_token& stop, bool& is_different) {
+  const auto found = directories_.find(path);
+  if (found == directories_.end()) return true;
+  ASSIGN_OR_RETURN(std::shared_ptr<const TreeDirectory> changed,
+                   LookAtFilesAgain(*root_, *found->second.directory, names, excludes_));
+  if (changed == nullptr) return ReadAgain(path, stop, is_different);
+  is_different = is_different || changed->digest != found->second.directory->digest;
+  found->second.directory = std::move(changed);
   return true;
 }
 

@@ -53,7 +53,9 @@ class WatchedTree {
  private:
   struct Changes {
     std::set<std::string> directories;  // to be read again
-    std::set<std::string> replaced;     // directories that are not what they were
+    // Of other directories: files that are there as before, and changed.
+    std::map<std::string, std::set<std::string>> files;
+    std::set<std::string> replaced;  // directories that are not what they were
   };
 
   absl::StatusOr<std::shared_ptr<const Tree>> WalkAll(const std::stop_token& stop)
@@ -61,9 +63,13 @@ class WatchedTree {
   // False: it can no longer be told what changed.
   absl::StatusOr<bool> Update(const std::stop_token& stop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool ReadEvents(Changes& changes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Returns whether something is different. False in the second: as Update.
+  // Sets whether something is different. False: as Update.
   absl::StatusOr<bool> ReadAgain(const std::string& path, const std::stop_token& stop,
                                  bool& is_different) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The same where only these files changed.
+  absl::StatusOr<bool> LookAgain(const std::string& path, const std::set<std::string>& names,
+                                 const std::stop_token& stop, bool& is_different)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Keep(Walk walk) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Forget(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StopWatching() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -7,7 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/status/status_context.h"
+#include "common/telemetry/metrics.h"
 #include "gateway/jsonrpc/error.h"
 #include "gateway/tools/arguments.h"
 #include "gateway/tools/tool_result.h"
@@ -40,6 +43,30 @@ ordered_json DescriptorJson(const Tool& tool) {
   };
   return json;
 }
+
+// Counts one call by how it ended; without an outcome, as a fault of ours.
+class ToolMeter {
+ public:
+  ToolMeter(absl::string_view tool, absl::string_view tenant)
+      : tool_(tool), tenant_(tenant), began_(absl::Now()) {}
+  ~ToolMeter() {
+    static auto& calls = *new CounterMetric("contree_tool_calls_total", "Calls of MCP tools.",
+                                            {"tool", "tenant", "outcome"});
+    static auto& durations = *new DurationMetric("contree_tool_duration_seconds",
+                                                 "How long calls of MCP tools took.", {"tool"});
+    calls.Add({tool_, tenant_, outcome_});
+    durations.Observe({tool_}, absl::ToDoubleSeconds(absl::Now() - began_));
+  }
+  ToolMeter(const ToolMeter&) = delete;
+  ToolMeter& operator=(const ToolMeter&) = delete;
+  void set_outcome(absl::string_view outcome) { outcome_ = outcome; }
+
+ private:
+  const absl::string_view tool_;
+  const absl::string_view tenant_;
+  const absl::Time began_;
+  absl::string_view outcome_ = "fault";
+};
 
 }  // namespace
 
@@ -96,14 +123,22 @@ absl::StatusOr<ToolRegistry::Result> ToolRegistry::Call(absl::string_view name,
     return InvalidParams(absl::StrCat("unknown tool '", name.substr(0, kMaxShownNameBytes),
                                       "'; the tools are ", names));
   }
+  ToolMeter meter(entry->tool.name, context.call.tenant);
   std::call_once(entry->once,
                  [entry] { entry->checker = ArgumentChecker::Create(entry->tool.input_schema); });
   if (!entry->checker.ok()) return entry->checker.status();
   const absl::StatusOr<json> checked = (*entry->checker)->Check(arguments);
-  if (!checked.ok()) return Result{ToolErrorJson(Annotate(checked.status(), entry->tool.name))};
+  if (!checked.ok()) {
+    meter.set_outcome("invalid_arguments");
+    return Result{ToolErrorJson(Annotate(checked.status(), entry->tool.name))};
+  }
   try {
     absl::StatusOr<ToolOutput> output = entry->tool.handler(*checked, context, services_);
-    if (!output.ok()) return Result{ToolErrorJson(output.status())};
+    if (!output.ok()) {
+      meter.set_outcome("error");
+      return Result{ToolErrorJson(output.status())};
+    }
+    meter.set_outcome("ok");
     if (output->input_required.has_value()) return Result{"", std::move(output->input_required)};
     return Result{ToolResultJson(*output)};
   } catch (const std::exception& error) {

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 
 namespace contree::gateway {
 namespace {

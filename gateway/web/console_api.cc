@@ -19,7 +19,7 @@
 #include "common/rpc/grpc_context.h"
 #include "common/status/grpc_status.h"
 #include "common/status/status_macros.h"
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 #include "gateway/resources/mime_type.h"
 #include "gateway/tools/follow_operation.h"
 #include "gateway/tools/image_json.h"
@@ -127,6 +127,7 @@ void SetOrigin(const contree::v1::ImageOrigin& origin, ordered_json* image) {
   set("command", origin.command());
   set("registry_url", origin.registry_url());
   set("operation_id", origin.operation_id());
+  set("principal", origin.principal());
   if (origin.exit_code() != 0) (*image)["exit_code"] = origin.exit_code();
   if (origin.layer_bytes() != 0) (*image)["layer_bytes"] = origin.layer_bytes();
 }
@@ -162,6 +163,7 @@ ordered_json ConsoleOperationJson(const contree::v1::Operation& operation) {
   ordered_json shown = OperationJson(operation);
   if (!operation.command().empty()) shown["command"] = operation.command();
   if (operation.layer_bytes() != 0) shown["layer_bytes"] = operation.layer_bytes();
+  if (!operation.principal().empty()) shown["principal"] = operation.principal();
   if (operation.has_created_at()) shown["created_at"] = TimeText(operation.created_at());
   if (!operation.import().registry_url().empty()) {
     shown["registry_url"] = operation.import().registry_url();

@@ -93,6 +93,7 @@ TEST_F(WebSiteTest, TheTreeHoldsImagesWithTheirOriginsAndLostAncestors) {
   origin.set_image(kOldUuid);
   origin.set_parent(kLostUuid);
   origin.set_command("make install");
+  origin.set_principal("alice");
   origin.set_exit_code(2);
   origin.set_operation_id("op-9");
   origin.set_layer_bytes(4096);
@@ -107,6 +108,7 @@ TEST_F(WebSiteTest, TheTreeHoldsImagesWithTheirOriginsAndLostAncestors) {
   EXPECT_EQ(by_uuid[kBusyboxUuid]["tag"], "busybox:latest");
   EXPECT_EQ(by_uuid[kOldUuid]["parent"], kLostUuid);
   EXPECT_EQ(by_uuid[kOldUuid]["command"], "make install");
+  EXPECT_EQ(by_uuid[kOldUuid]["principal"], "alice");
   EXPECT_EQ(by_uuid[kOldUuid]["exit_code"], 2);
   EXPECT_EQ(by_uuid[kOldUuid]["layer_bytes"], 4096);
   EXPECT_EQ(by_uuid[kLostUuid]["is_gone"], true);

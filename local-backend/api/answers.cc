@@ -3,7 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/telemetry/logging.h"
+#include "common/text/json_text.h"
 #include "local-backend/operations/event_log.h"
 
 namespace contree {
@@ -15,13 +17,21 @@ constexpr char kJson[] = "application/json";
 }  // namespace
 
 void AnswerJson(HttpExchange& exchange, int status, const nlohmann::json& body) {
-  std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  AnswerJsonText(exchange, status, ToJsonText(body));
+}
+
+void AnswerJsonText(HttpExchange& exchange, int status, std::string text) {
   if (text.size() <= kMaxWholeBody) return exchange.Respond(status, kJson, std::move(text));
   exchange.RespondStream(status, kJson, [text = std::move(text)](HttpResponseStream& stream) {
     for (size_t at = 0; at < text.size(); at += kMaxWholeBody) {
       if (!stream.Write(absl::string_view(text).substr(at, kMaxWholeBody))) return;
     }
   });
+}
+
+std::string WithMember(absl::string_view object, absl::string_view name, absl::string_view value) {
+  object.remove_suffix(1);  // the brace
+  return absl::StrCat(object, object.size() == 1 ? "" : ",", "\"", name, "\":", value, "}");
 }
 
 void AnswerError(HttpExchange& exchange, int status, absl::string_view message) {

@@ -20,6 +20,12 @@ inline constexpr int64_t kMaxTimeoutSeconds = 3600;
 // In chunks where it is large: some clients refuse a Content-Length above 64 KiB.
 void AnswerJson(HttpExchange& exchange, int status, const nlohmann::json& body);
 
+// The same of JSON text.
+void AnswerJsonText(HttpExchange& exchange, int status, std::string text);
+
+// The text of the JSON object, with a member more: what is large need not be parsed to be shown.
+std::string WithMember(absl::string_view object, absl::string_view name, absl::string_view value);
+
 // {"error": message, "status": status}
 void AnswerError(HttpExchange& exchange, int status, absl::string_view message);
 

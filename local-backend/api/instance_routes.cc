@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "common/status/status_macros.h"
+#include "common/text/json_text.h"
 #include "local-backend/api/answers.h"
 #include "local-backend/api/json_fields.h"
 #include "local-backend/api/process_fields.h"
@@ -61,10 +62,10 @@ absl::Status CheckFilePath(const std::string& path) {
   return absl::OkStatus();
 }
 
-// Reads "files" and finds what it names; `echo` is what the API shows again.
+// Reads "files" and finds what it names; `echo` is what the API shows again, as text.
 absl::StatusOr<std::vector<AttachedFile>> Files(JsonFields& fields, const std::string& project,
-                                                FileStore& store, json& echo) {
-  echo = json::object();
+                                                FileStore& store, std::string& echo) {
+  echo = "{}";
   const json* files = fields.Object("files");
   if (files == nullptr) return std::vector<AttachedFile>();
   std::vector<AttachedFile> attached;
@@ -93,10 +94,12 @@ absl::StatusOr<std::vector<AttachedFile>> Files(JsonFields& fields, const std::s
       return absl::InvalidArgumentError(
           absl::StrCat("files: that of ", path, ": ", inner.status().message()));
     }
-    echo[path] = {{"uuid", uuids.back()},
-                  {"mode", absl::StrFormat("%04o", item.mode)},
-                  {"uid", item.uid},
-                  {"gid", item.gid}};
+    echo.back() = echo.size() == 2 ? ' ' : ',';
+    AppendJsonString(path, &echo);
+    echo.append(":{\"uuid\":");
+    AppendJsonString(uuids.back(), &echo);
+    absl::StrAppendFormat(&echo, ",\"mode\":\"%04o\",\"uid\":%u,\"gid\":%u}}", item.mode, item.uid,
+                          item.gid);
     attached.push_back(std::move(item));
   }
   ASSIGN_OR_RETURN(const std::vector<StoredFile> stored, store.Use(project, uuids));
@@ -108,7 +111,8 @@ absl::StatusOr<std::vector<AttachedFile>> Files(JsonFields& fields, const std::s
 }
 
 // The fields of an InstanceSpawnRequest, all defaults filled in.
-json Echo(const InstanceRequest& request, const std::string& image, json files) {
+std::string Echo(const InstanceRequest& request, const std::string& image,
+                 const std::string& files) {
   const bool truncated = request.stdin_bytes.size() > kMaxRecordedStdin;
   json echo = {{"command", request.command},
                {"image", image},
@@ -126,12 +130,10 @@ json Echo(const InstanceRequest& request, const std::string& image, json files) 
                {"timeout", absl::ToInt64Seconds(request.timeout)},
                {"truncate_output_at", request.truncate_output_at},
                {"disposable", request.disposable},
-               {"files", std::move(files)},
                {"resources_limits", {{"max_layer_bytes", request.max_layer_bytes}}},
-               {"networking", {{"enabled", request.networking}}},
-               {"result", nullptr}};
+               {"networking", {{"enabled", request.networking}}}};
   if (request.stdin_stays_open) echo["stdin"]["close"] = false;
-  return echo;
+  return WithMember(ToJsonText(echo), "files", files);
 }
 
 absl::StatusOr<InstanceRequest> Parse(const std::string& body, const ApiCall& call) {
@@ -163,11 +165,10 @@ absl::StatusOr<InstanceRequest> Parse(const std::string& body, const ApiCall& ca
   const std::string image = fields.String("image", "");
   RETURN_IF_ERROR(fields.status());
   ASSIGN_OR_RETURN(request.image, call.services.images.Resolve(image, call.project));
-  json files;
+  std::string files;
   ASSIGN_OR_RETURN(request.files, Files(fields, call.project, call.services.files, files));
   RETURN_IF_ERROR(fields.status());
-  request.json =
-      Echo(request, image, std::move(files)).dump(-1, ' ', false, json::error_handler_t::replace);
+  request.json = Echo(request, image, files);
   return request;
 }
 
@@ -178,16 +179,16 @@ void PostInstance(ApiCall& call) {
   if (!body.ok()) return AnswerError(call.exchange, body.status());
   absl::StatusOr<InstanceRequest> request = Parse(*body, call);
   if (!request.ok()) return AnswerError(call.exchange, request.status());
-  json answer = json::parse(request->json);
+  const std::string echo = WithMember(request->json, "result", "null");
   const absl::StatusOr<Operation> operation = call.services.operations.Submit(*std::move(request));
   if (absl::IsResourceExhausted(operation.status())) {
     return AnswerLater(call.exchange, 429, operation.status().message());
   }
   if (!operation.ok()) return AnswerError(call.exchange, operation.status());
-  answer["uuid"] = operation->uuid;
   call.exchange.SetHeader(
       "Location", absl::StrCat(call.services.base_path, "/v1/operations/", operation->uuid));
-  AnswerJson(call.exchange, 201, answer);
+  AnswerJsonText(call.exchange, 201,
+                 WithMember(echo, "uuid", absl::StrCat("\"", operation->uuid, "\"")));
 }
 
 }  // namespace contree

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
+#include "common/text/json_text.h"
 #include "local-backend/api/answers.h"
 #include "local-backend/api/event_streamer.h"
 #include "local-backend/api/parameters.h"
@@ -111,18 +112,17 @@ void GetOperation(ApiCall& call) {
   const absl::StatusOr<Operation> operation = call.services.operations.Get(call.project, call.id);
   if (!operation.ok()) return AnswerError(call.exchange, operation.status());
   nlohmann::json answer = Summary(*operation);
-  nlohmann::json metadata = Parsed(operation->request);
-  metadata["result"] = Parsed(operation->result);
-  if (*inflight && operation->status == kExecuting && operation->kind == kInstanceKind) {
-    metadata["result"] = ResultSoFar(call);
-  }
-  answer["metadata"] = metadata;
   nlohmann::json tag = nullptr;  // that an import put on its result
   if (operation->status == kSuccess && operation->kind == kImportKind)
-    tag = metadata.value("tag", tag);
+    tag = Parsed(operation->request).value("tag", tag);
   answer["result"] = {{"image", OrNull(operation->result_image_uuid)}, {"tag", tag}};
+  std::string result = operation->result.empty() ? "null" : operation->result;
+  if (*inflight && operation->status == kExecuting && operation->kind == kInstanceKind)
+    result = ResultSoFar(call).dump();
   if (!operation->IsTerminal()) call.exchange.SetHeader("Retry-After", "1");
-  AnswerJson(call.exchange, 200, answer);
+  AnswerJsonText(
+      call.exchange, 200,
+      WithMember(ToJsonText(answer), "metadata", WithMember(operation->request, "result", result)));
 }
 
 void DeleteOperation(ApiCall& call) {

@@ -6,21 +6,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <map>
-#include <mutex>
 #include <set>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/files/sha256.h"
 #include "common/files/unique_fd.h"
 #include "common/status/status_macros.h"
-#include "local-backend/images/file_attributes.h"
 
 namespace contree {
 namespace {
@@ -37,24 +36,19 @@ absl::Status Trouble(const std::string& path, int error) {
   return absl::ErrnoToStatus(error, absl::StrCat("cannot attach the file ", path));
 }
 
-// A file and where it goes: below `directory`, which is a path without links.
-struct Placement {
-  const AttachedFile* file = nullptr;
-  std::string directory;  // relative, "" is the root
-  std::string name;
-};
+}  // namespace
 
-// Finds and makes the directories of the files. Used by one thread.
-class Directories {
+// Finds the directories of the files. Used by one thread.
+class AttachmentPlan::DirectoryFinder {
  public:
-  Directories(int image, int target) : image_(image), target_(target) {}
+  explicit DirectoryFinder(int image) : image_(image) {}
 
-  // The directory of `path` without symbolic links, relative to the root, made in the target.
-  absl::StatusOr<std::string> Make(const std::string& path) {
+  // The directory of `path` without symbolic links, relative to the root.
+  absl::StatusOr<std::string> Find(const std::string& path) {
     const auto known = resolved_.find(path);
     if (known != resolved_.end()) return known->second;
     ASSIGN_OR_RETURN(std::string real, Resolve(path));
-    RETURN_IF_ERROR(MakeAll(real));
+    RETURN_IF_ERROR(NoteAll(real));
     resolved_[path] = real;
     return real;
   }
@@ -66,6 +60,26 @@ class Directories {
     const std::string path = directory.empty() ? name : absl::StrCat(directory, "/", name);
     return fstatat(image_, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
   }
+
+  // How it looks in the image, if it is there.
+  absl::StatusOr<Directory> Look(const std::string& path) const {
+    Directory directory = {.path = path};
+    struct stat info;
+    if (fstatat(image_, path.c_str(), &info, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0) {
+      return directory;
+    }
+    const UniqueFd fd(openat(image_, path.empty() ? "." : path.c_str(),
+                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.is_open()) return Trouble(path, errno);
+    directory.is_new = false;
+    directory.mode = info.st_mode & 07777;
+    directory.uid = info.st_uid;
+    directory.gid = info.st_gid;
+    directory.attributes = ReadExtendedAttributes(fd.get());
+    return directory;
+  }
+
+  std::vector<Directory> TakeAll() { return std::move(all_); }
 
  private:
   // As the kernel would below this root; what is not there is made.
@@ -110,41 +124,27 @@ class Directories {
     return absl::StrJoin(real, "/");
   }
 
-  absl::Status MakeAll(const std::string& directory) {
+  absl::Status NoteAll(const std::string& directory) {
     for (size_t end = directory.find('/'); !directory.empty(); end = directory.find('/', end + 1)) {
       const std::string part = directory.substr(0, end);
-      if (!made_.contains(part)) RETURN_IF_ERROR(MakeOne(part));
+      if (noted_.insert(part).second) {
+        ASSIGN_OR_RETURN(Directory found, Look(part));
+        if (found.is_new) new_.insert(part);
+        all_.push_back(std::move(found));
+      }
       if (end == std::string::npos) break;
     }
     return absl::OkStatus();
   }
 
-  absl::Status MakeOne(const std::string& path) {
-    struct stat info;
-    const bool in_image = fstatat(image_, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
-    if (mkdirat(target_, path.c_str(), 0755) != 0 && errno != EEXIST) return Trouble(path, errno);
-    if (in_image) {
-      const UniqueFd ours(openat(target_, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      const UniqueFd theirs(openat(image_, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!ours.is_open() || !theirs.is_open()) return Trouble(path, errno);
-      RETURN_IF_ERROR(CopyExtendedAttributes(theirs.get(), ours.get()));
-      if (fchown(ours.get(), info.st_uid, info.st_gid) != 0 ||
-          fchmod(ours.get(), info.st_mode & 07777) != 0) {
-        return Trouble(path, errno);
-      }
-    } else {
-      new_.insert(path);
-    }
-    made_.insert(path);
-    return absl::OkStatus();
-  }
-
   const int image_;
-  const int target_;
   std::map<std::string, std::string> resolved_;
-  std::set<std::string> made_;
-  std::set<std::string> new_;  // of `made_`, what the image does not have
+  std::set<std::string> noted_;
+  std::set<std::string> new_;  // what the image does not have
+  std::vector<Directory> all_;
 };
+
+namespace {
 
 absl::Status CopyBytes(int from, int to, const std::string& path) {
   while (true) {
@@ -172,49 +172,32 @@ bool FitsAsItIs(const AttachedFile& file) {
   return file.mode == 0644 && file.uid == 0 && file.gid == 0;
 }
 
-// Puts one thread's share of the files into their directories.
-absl::Status Place(const Placement* begin, const Placement* end, int target, AttachBy by,
-                   const std::vector<bool>& may_link, const Placement* first) {
-  UniqueFd directory;
-  const std::string* open_directory = nullptr;
-  for (const Placement* item = begin; item != end; ++item) {
-    if (open_directory == nullptr || *open_directory != item->directory) {
-      directory.Reset(openat(target, item->directory.empty() ? "." : item->directory.c_str(),
-                             O_PATH | O_DIRECTORY | O_CLOEXEC));
-      if (!directory.is_open()) return Trouble(item->file->path, errno);
-      open_directory = &item->directory;
-    }
-    const AttachedFile& file = *item->file;
-    if (by == AttachBy::kLink && may_link[static_cast<size_t>(item - first)]) {
-      if (linkat(AT_FDCWD, file.source.c_str(), directory.get(), item->name.c_str(), 0) == 0) {
-        continue;
-      }
-      if (errno != EMLINK && errno != EXDEV) return Trouble(file.path, errno);
-    }
-    RETURN_IF_ERROR(Copy(file, directory.get(), item->name));
-  }
-  return absl::OkStatus();
+// Each part with its length, so that no two lists of parts look alike.
+void Add(absl::string_view part, Sha256& hash) {
+  hash.Update(absl::StrCat(part.size(), ":"));
+  hash.Update(part);
 }
 
 }  // namespace
 
-absl::Status AttachFiles(const std::vector<AttachedFile>& files, int image,
-                         const std::string& directory, AttachBy by) {
-  const UniqueFd target(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!target.is_open()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
-  Directories directories(image, target.get());
-  std::vector<Placement> placements;
+absl::StatusOr<AttachmentPlan> AttachmentPlan::Make(const std::vector<AttachedFile>& files,
+                                                    int image) {
+  AttachmentPlan plan;
+  DirectoryFinder directories(image);
+  ASSIGN_OR_RETURN(plan.root_, directories.Look(""));
+  std::vector<Placement>& placements = plan.placements_;
   placements.reserve(files.size());
   for (const AttachedFile& file : files) {
     const size_t slash = file.path.rfind('/');
     Placement item = {.file = &file, .directory = "", .name = file.path.substr(slash + 1)};
-    ASSIGN_OR_RETURN(item.directory, directories.Make(file.path.substr(0, slash)));
+    ASSIGN_OR_RETURN(item.directory, directories.Find(file.path.substr(0, slash)));
     if (directories.IsDirectory(item.directory, item.name)) {
       return absl::FailedPreconditionError(
           absl::StrCat("files: ", file.path, " is a directory in the image"));
     }
     placements.push_back(std::move(item));
   }
+  plan.directories_ = directories.TakeAll();
   std::stable_sort(placements.begin(), placements.end(),
                    [](const Placement& a, const Placement& b) {
                      return std::tie(a.directory, a.name) < std::tie(b.directory, b.name);
@@ -228,21 +211,88 @@ absl::Status AttachFiles(const std::vector<AttachedFile>& files, int image,
     }
   }
   // One file's inode may appear once: `cp -a` and `tar` take a second one for a hard link.
-  std::vector<bool> may_link(placements.size());
   std::set<absl::string_view> linked;
-  for (size_t i = 0; i < placements.size(); ++i) {
-    const AttachedFile& file = *placements[i].file;
-    may_link[i] = FitsAsItIs(file) && linked.insert(file.content).second;
+  for (Placement& item : placements)
+    item.may_be_link = FitsAsItIs(*item.file) && linked.insert(item.file->content).second;
+  return plan;
+}
+
+std::string AttachmentPlan::Digest() const {
+  Sha256 hash;
+  const auto add_directory = [&hash](const Directory& directory) {
+    Add(directory.path, hash);
+    Add(absl::StrCat(directory.mode, " ", directory.uid, " ", directory.gid, " ",
+                     directory.attributes.size()),
+        hash);
+    for (const auto& [name, value] : directory.attributes) {
+      Add(name, hash);
+      Add(value, hash);
+    }
+  };
+  add_directory(root_);
+  // In an order that does not come from that of the files.
+  std::vector<const Directory*> sorted;
+  sorted.reserve(directories_.size());
+  for (const Directory& directory : directories_) sorted.push_back(&directory);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Directory* a, const Directory* b) { return a->path < b->path; });
+  Add(absl::StrCat(sorted.size()), hash);
+  for (const Directory* directory : sorted) add_directory(*directory);
+  for (const Placement& item : placements_) {
+    Add(item.directory, hash);
+    Add(item.name, hash);
+    Add(item.file->content, hash);
+    Add(absl::StrCat(item.file->mode, " ", item.file->uid, " ", item.file->gid), hash);
+  }
+  return hash.FinishHex();
+}
+
+// Puts one thread's share of the files into their directories.
+absl::Status AttachmentPlan::PlaceShare(const Placement* begin, const Placement* end, int target,
+                                        AttachBy by) const {
+  UniqueFd directory;
+  const std::string* open_directory = nullptr;
+  for (const Placement* item = begin; item != end; ++item) {
+    if (open_directory == nullptr || *open_directory != item->directory) {
+      directory.Reset(openat(target, item->directory.empty() ? "." : item->directory.c_str(),
+                             O_PATH | O_DIRECTORY | O_CLOEXEC));
+      if (!directory.is_open()) return Trouble(item->file->path, errno);
+      open_directory = &item->directory;
+    }
+    const AttachedFile& file = *item->file;
+    if (by == AttachBy::kLink && item->may_be_link) {
+      if (linkat(AT_FDCWD, file.source.c_str(), directory.get(), item->name.c_str(), 0) == 0) {
+        continue;
+      }
+      if (errno != EMLINK && errno != EXDEV) return Trouble(file.path, errno);
+    }
+    RETURN_IF_ERROR(Copy(file, directory.get(), item->name));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AttachmentPlan::Place(const std::string& directory, AttachBy by) const {
+  const UniqueFd target(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!target.is_open()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
+  for (const Directory& wanted : directories_) {
+    const std::string& path = wanted.path;
+    if (mkdirat(target.get(), path.c_str(), 0755) != 0 && errno != EEXIST)
+      return Trouble(path, errno);
+    if (wanted.is_new) continue;
+    const UniqueFd made(openat(target.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!made.is_open()) return Trouble(path, errno);
+    RETURN_IF_ERROR(SetExtendedAttributes(made.get(), wanted.attributes));
+    if (fchown(made.get(), wanted.uid, wanted.gid) != 0 || fchmod(made.get(), wanted.mode) != 0)
+      return Trouble(path, errno);
   }
   const size_t threads =
-      std::clamp<size_t>(placements.size() / kFilesPerThread, 1,
+      std::clamp<size_t>(placements_.size() / kFilesPerThread, 1,
                          std::max(1U, std::min(kMaxThreads, std::thread::hardware_concurrency())));
   std::vector<absl::Status> results(threads);
   const auto work = [&](size_t i) {
-    const size_t begin = placements.size() * i / threads;
-    const size_t end = placements.size() * (i + 1) / threads;
-    results[i] = Place(placements.data() + begin, placements.data() + end, target.get(), by,
-                       may_link, placements.data());
+    const size_t begin = placements_.size() * i / threads;
+    const size_t end = placements_.size() * (i + 1) / threads;
+    results[i] = PlaceShare(placements_.data() + begin, placements_.data() + end, target.get(), by);
   };
   std::vector<std::thread> helpers;
   for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work, i);
@@ -250,6 +300,12 @@ absl::Status AttachFiles(const std::vector<AttachedFile>& files, int image,
   for (std::thread& helper : helpers) helper.join();
   for (const absl::Status& result : results) RETURN_IF_ERROR(result);
   return absl::OkStatus();
+}
+
+absl::Status AttachFiles(const std::vector<AttachedFile>& files, int image,
+                         const std::string& directory, AttachBy by) {
+  ASSIGN_OR_RETURN(const AttachmentPlan plan, AttachmentPlan::Make(files, image));
+  return plan.Place(directory, by);
 }
 
 }  // namespace contree

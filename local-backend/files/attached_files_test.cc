@@ -119,6 +119,27 @@ TEST_F(AttachFilesTest, ManyFilesAreSharedAmongThreads) {
   }
 }
 
+TEST_F(AttachFilesTest, TheDigestSaysWhatIsMade) {
+  const std::vector<AttachedFile> files = {File("/usr/share/x"), File("/b")};
+  const auto digest = [&](const std::vector<AttachedFile>& of) {
+    return AttachmentPlan::Make(of, image_.get())->Digest();
+  };
+  const std::string first = digest(files);
+  EXPECT_EQ(digest({files[1], files[0]}), first);
+  EXPECT_EQ(digest({File("/bin/../share/x"), File("/b")}), first);
+  EXPECT_NE(digest({files[0]}), first);
+  EXPECT_NE(digest({files[0], File("/c")}), first);
+  EXPECT_NE(digest({files[0], File("/b", 0600)}), first);
+  AttachedFile other = File("/b");
+  other.content = "others";
+  EXPECT_NE(digest({files[0], other}), first);
+  chmod(directory_.File("image/usr").c_str(), 0700);
+  const std::string with_private_directory = digest(files);
+  EXPECT_NE(with_private_directory, first);
+  chmod(directory_.File("image").c_str(), 0711);
+  EXPECT_NE(digest(files), with_private_directory);
+}
+
 TEST_F(AttachFilesTest, MissingSourceIsNamed) {
   AttachedFile file = File("/x");
   file.source = directory_.File("gone");

@@ -45,19 +45,27 @@ absl::Status MarkOpaque(int directory) {
   return absl::ErrnoToStatus(errno, "cannot mark a directory as opaque");
 }
 
-absl::Status CopyExtendedAttributes(int from, int to) {
-  const ssize_t size = flistxattr(from, nullptr, 0);
-  if (size <= 0) return absl::OkStatus();
+ExtendedAttributes ReadExtendedAttributes(int fd) {
+  ExtendedAttributes attributes;
+  const ssize_t size = flistxattr(fd, nullptr, 0);
+  if (size <= 0) return attributes;
   std::string names(static_cast<size_t>(size), '\0');
-  const ssize_t got = flistxattr(from, names.data(), names.size());
+  const ssize_t got = flistxattr(fd, names.data(), names.size());
   names.resize(static_cast<size_t>(std::max<ssize_t>(0, got)));
   for (absl::string_view entry : absl::StrSplit(names, '\0', absl::SkipEmpty())) {
     if (absl::StartsWith(entry, kMarks) && !absl::StartsWith(entry, kEscaped)) continue;
     const std::string name(entry);
     std::string value(XATTR_SIZE_MAX, '\0');
-    const ssize_t length = fgetxattr(from, name.c_str(), value.data(), value.size());
+    const ssize_t length = fgetxattr(fd, name.c_str(), value.data(), value.size());
     if (length < 0) continue;
-    if (fsetxattr(to, name.c_str(), value.data(), static_cast<size_t>(length), 0) != 0) {
+    attributes[name] = value.substr(0, static_cast<size_t>(length));
+  }
+  return attributes;
+}
+
+absl::Status SetExtendedAttributes(int fd, const ExtendedAttributes& attributes) {
+  for (const auto& [name, value] : attributes) {
+    if (fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0) {
       return absl::ErrnoToStatus(errno, absl::StrCat("cannot set the attribute ", name));
     }
   }
@@ -71,7 +79,7 @@ absl::Status CopyAttributes(int from, int to) {
   if (fchown(to, info.st_uid, info.st_gid) != 0 || fchmod(to, info.st_mode & 07777) != 0) {
     return absl::ErrnoToStatus(errno, "cannot set the owner and mode of a file");
   }
-  RETURN_IF_ERROR(CopyExtendedAttributes(from, to));
+  RETURN_IF_ERROR(SetExtendedAttributes(to, ReadExtendedAttributes(from)));
   const timespec times[2] = {info.st_atim, info.st_mtim};
   if (futimens(to, times) != 0) return absl::ErrnoToStatus(errno, "cannot set the times of a file");
   return absl::OkStatus();

@@ -3,6 +3,9 @@
 
 // What files have besides their content, and the marks that overlayfs keeps among it. Thread-safe.
 
+#include <map>
+#include <string>
+
 #include "absl/status/status.h"
 
 namespace contree {
@@ -11,10 +14,13 @@ namespace contree {
 bool IsOpaque(int directory);
 absl::Status MarkOpaque(int directory);
 
-// Gives the open file or directory `to` the extended attributes of `from`, without overlayfs' own
-// marks. Errors: what the system said.
-absl::Status CopyExtendedAttributes(int from, int to);
-// Those, and owner, mode and times.
+// By name, without overlayfs' own marks.
+using ExtendedAttributes = std::map<std::string, std::string>;
+// Of an open file or directory; what cannot be read is left out.
+ExtendedAttributes ReadExtendedAttributes(int fd);
+// Errors: what the system said.
+absl::Status SetExtendedAttributes(int fd, const ExtendedAttributes& attributes);
+// Gives the open file or directory `to` the extended attributes, owner, mode and times of `from`.
 absl::Status CopyAttributes(int from, int to);
 
 // Makes a copy of a file of any kind but a directory: content, owner, mode, times, attributes.

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -297,9 +298,11 @@ absl::StatusOr<HeldLayer> ImageStore::FindLayer(const std::string& source) {
     const int64_t generation = use_table_.generation();
     HeldLayer layer;
     RETURN_IF_ERROR(database_->Read([&](sqlite::Connection& connection) {
-      return connection.Query(
-          "SELECT id FROM layers WHERE source = ?", {source},
-          [&](const sqlite::Row& row) { layer.name = absl::StrCat("layers/", row.Int(0)); });
+      return connection.Query("SELECT id, file_bytes FROM layers WHERE source = ?", {source},
+                              [&](const sqlite::Row& row) {
+                                layer.name = absl::StrCat("layers/", row.Int(0));
+                                layer.file_bytes = row.IsNull(1) ? 0 : row.Int(1);
+                              });
     }));
     // A row whose directory is gone is no layer.
     if (layer.name.empty() || access(Path(layer.name).c_str(), F_OK) != 0) return HeldLayer();
@@ -318,6 +321,7 @@ absl::StatusOr<HeldLayer> ImageStore::PublishLayer(const RunDirectory& run,
   if (!published.name.empty()) return published;
   ASSIGN_OR_RETURN(const TreeSize size, MeasureTree(run.upper));
   ASSIGN_OR_RETURN(HeldLayer layer, TakeOver(run.upper));
+  layer.file_bytes = size.file_bytes;
   const absl::Status inserted = database_->Write([&](sqlite::Connection& connection)
                                                      -> absl::Status {
     // One that cannot be used, or that another import has published at this moment.
@@ -518,6 +522,18 @@ absl::StatusOr<RunDirectory> ImageStore::NewDirectories(const std::vector<std::s
   return run;
 }
 
+absl::StatusOr<bool> ImageStore::AddLayer(const HeldLayer& layer, const Image& parent,
+                                          RunDirectory& run) {
+  if (!parent.layers.empty() && parent.layers.front() == layer.name) return true;
+  const std::string path = Path(layer.name);
+  ASSIGN_OR_RETURN(const bool is_needed, ChangesImage(path, run.layers, empty_directory_));
+  if (!is_needed) return true;
+  if (std::find(run.layers.begin(), run.layers.end(), path) != run.layers.end()) return false;
+  run.layers.insert(run.layers.begin(), path);
+  run.added = layer;
+  return true;
+}
+
 // Its name is not used again: it need not be moved first.
 void ImageStore::Discard(const RunDirectory& run) { RemoveInBackground(run.path); }
 
@@ -527,11 +543,15 @@ absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(
   const absl::Cleanup discard = [&] { Discard(run); };
   ASSIGN_OR_RETURN(const LayerDiff diff,
                    CompareWithLayers(run.upper, run.layers, empty_directory_));
-  if (diff.bytes > max_layer_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the command wrote ", diff.bytes, " bytes; max_layer_bytes allows ", max_layer_bytes));
+  const bool has_files = !run.added.name.empty();
+  const int64_t bytes = run.added.file_bytes + (diff.changed ? diff.bytes : 0);
+  if (std::max(bytes, diff.bytes) > max_layer_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat("the command wrote ", diff.bytes, " bytes",
+                                                     has_files ? " beside its files" : "",
+                                                     "; max_layer_bytes allows ", max_layer_bytes));
   }
-  if (!diff.changed && environment == parent.environment) return CommitResult{parent.uuid, 0};
+  if (!diff.changed && !has_files && environment == parent.environment)
+    return CommitResult{parent.uuid, 0};
   Image image = {.uuid = NewUuidV4(),
                  .tag = "",
                  .created_at = absl::Now(),
@@ -550,6 +570,7 @@ absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(
         RETURN_IF_ERROR(connection.Query(
             "SELECT layers FROM images WHERE uuid = ?", {parent.uuid},
             [&](const sqlite::Row& row) { image.layers = ToLayers(row.Text(0)); }));
+        if (has_files) image.layers.insert(image.layers.begin(), run.added.name);
         if (diff.changed) {
           image.layers.insert(image.layers.begin(), layer.name);
           RETURN_IF_ERROR(InsertLayer(connection, layer.name, "", diff.size));
@@ -563,7 +584,7 @@ absl::StatusOr<ImageStore::CommitResult> ImageStore::Commit(
   if (image.layers.size() > kManyLayers) {
     flattener_.Add([this, uuid = image.uuid] { FlattenInBackground(uuid); });
   }
-  return CommitResult{image.uuid, diff.changed ? diff.bytes : 0};
+  return CommitResult{image.uuid, bytes};
 }
 
 bool IsTagPrefix(absl::string_view prefix) {

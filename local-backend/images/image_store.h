@@ -70,6 +70,13 @@ struct ImageFilter {
   std::string project = "";
 };
 
+// A layer that stays while this lives.
+struct HeldLayer {
+  std::string name = "";  // "layers/N"; empty: none
+  Lease lease = nullptr;
+  int64_t file_bytes = 0;  // of its regular files, where they were counted
+};
+
 // Directories that a run writes to; `Discard` or `Commit` ends it.
 struct RunDirectory {
   std::string path = "";  // runs/N
@@ -77,12 +84,7 @@ struct RunDirectory {
   std::string work = "";
   std::vector<std::string> layers = {};  // what it stands on, as paths that can be mounted
   Lease lease = nullptr;                 // of those
-};
-
-// A layer that stays while this lives.
-struct HeldLayer {
-  std::string name = "";  // "layers/N"; empty: none
-  Lease lease = nullptr;
+  HeldLayer added = {};  // the topmost of them, where the image has it not (AddLayer)
 };
 
 struct CollectOptions {
@@ -131,6 +133,10 @@ class ImageStore {
   // Directories for a run on the image, whose root looks as the image's does. ResourceExhausted:
   // there is no space; the message says what to do.
   absl::StatusOr<RunDirectory> NewRun(const Image& parent);
+  // Puts the layer between the image and what the run writes, unless it changes nothing of the
+  // image; Commit makes it part of the new one. False: it cannot be, for the image has it below
+  // others that changed what it holds, and no overlay takes a layer twice.
+  absl::StatusOr<bool> AddLayer(const HeldLayer& layer, const Image& parent, RunDirectory& run);
   // Removes them, in the background.
   void Discard(const RunDirectory& run);
 
@@ -145,8 +151,8 @@ class ImageStore {
                                       const std::string& operation_uuid, int64_t max_layer_bytes,
                                       const std::string& project = "");
 
-  // Imports. `source` names what a layer was unpacked from, with all that lies below it: two images
-  // with the same base share its layers.
+  // Layers that are made once and shared. `source` names what a layer was made from: of an import,
+  // the blob and all that lies below it, of a run's files, all of them.
   //
   // The layer that was published under this name; none where there is none (any more).
   absl::StatusOr<HeldLayer> FindLayer(const std::string& source);

@@ -86,6 +86,54 @@ TEST(ImageStoreTest, UnchangedRunIsTheParent) {
   EXPECT_EQ(committed.image_uuid, parent.uuid);
 }
 
+TEST(ImageStoreTest, ALayerOfFilesGoesBetweenTheImageAndTheRun) {
+  const auto store = SeededStore(NewTestDirectory());
+  ASSERT_OK_AND_ASSIGN(const Image parent, store->Resolve("tag:busybox:latest"));
+  ASSERT_OK_AND_ASSIGN(const RunDirectory made, store->NewLayer(parent.layers));
+  std::ofstream(absl::StrCat(made.upper, "/file")) << "12345";
+  ASSERT_OK_AND_ASSIGN(const HeldLayer layer, store->PublishLayer(made, "files:1"));
+  store->Discard(made);
+  ASSERT_OK_AND_ASSIGN(const HeldLayer found, store->FindLayer("files:1"));
+  EXPECT_EQ(found.name, layer.name);
+  EXPECT_EQ(found.file_bytes, 5);
+
+  ASSERT_OK_AND_ASSIGN(RunDirectory run, store->NewRun(parent));
+  EXPECT_EQ(store->AddLayer(found, parent, run).value(), true);
+  EXPECT_EQ(run.layers.size(), 2);
+  ASSERT_OK_AND_ASSIGN(const auto committed, store->Commit(run, parent, {}, "operation", 5));
+  EXPECT_EQ(committed.layer_bytes, 5);
+  ASSERT_OK_AND_ASSIGN(const Image image, store->Get(committed.image_uuid));
+  EXPECT_EQ(image.layers, (std::vector<std::string>{layer.name, parent.layers[0]}));
+
+  // An image that has it, on top or below, is not changed by it.
+  ASSERT_OK_AND_ASSIGN(run, store->NewRun(image));
+  EXPECT_EQ(store->AddLayer(found, image, run).value(), true);
+  std::ofstream(absl::StrCat(run.upper, "/more")) << "1";
+  ASSERT_OK_AND_ASSIGN(const auto more, store->Commit(run, image, {}, "operation", 5));
+  EXPECT_EQ(more.layer_bytes, 1);
+  ASSERT_OK_AND_ASSIGN(const Image above, store->Get(more.image_uuid));
+  ASSERT_OK_AND_ASSIGN(run, store->NewRun(above));
+  EXPECT_EQ(store->AddLayer(found, above, run).value(), true);
+  EXPECT_EQ(run.added.name, "");
+  ASSERT_OK_AND_ASSIGN(const auto same, store->Commit(run, above, {}, "operation", 5));
+  EXPECT_EQ(same.image_uuid, above.uuid);
+
+  // Where the file was changed since, the layer would bring it back, but cannot be there twice.
+  ASSERT_OK_AND_ASSIGN(run, store->NewRun(above));
+  std::ofstream(absl::StrCat(run.upper, "/file")) << "54321";
+  ASSERT_OK_AND_ASSIGN(const auto changed, store->Commit(run, above, {}, "operation", 5));
+  ASSERT_OK_AND_ASSIGN(const Image other, store->Get(changed.image_uuid));
+  ASSERT_OK_AND_ASSIGN(run, store->NewRun(other));
+  EXPECT_EQ(store->AddLayer(found, other, run).value(), false);
+  EXPECT_EQ(run.added.name, "");
+  store->Discard(run);
+
+  ASSERT_OK_AND_ASSIGN(run, store->NewRun(parent));
+  EXPECT_EQ(store->AddLayer(found, parent, run).value(), true);
+  EXPECT_THAT(store->Commit(run, parent, {}, "operation", 4),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("allows 4")));
+}
+
 TEST(ImageStoreTest, LayerBeyondTheLimitIsRefused) {
   const auto store = SeededStore(NewTestDirectory());
   ASSERT_OK_AND_ASSIGN(const Image parent, store->Resolve("tag:busybox:latest"));

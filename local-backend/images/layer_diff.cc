@@ -58,6 +58,9 @@ std::map<std::string, std::string> Attributes(const std::string& path) {
 
 class Comparison {
  public:
+  // `is_brief`: the first change ends it, and what comes after is not counted.
+  explicit Comparison(bool is_brief) : is_brief_(is_brief) {}
+
   absl::StatusOr<LayerDiff> Run(int upper, int image) {
     RETURN_IF_ERROR(Compare(upper, image, 0));
     return diff_;
@@ -72,6 +75,7 @@ class Comparison {
     if (directory == nullptr)
       return absl::ErrnoToStatus(errno, "cannot read a directory of the run");
     while (const dirent* entry = readdir(directory.get())) {
+      if (is_brief_ && diff_.changed) break;
       const char* name = entry->d_name;
       if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
       RETURN_IF_ERROR(CompareEntry(upper, image, name, depth));
@@ -113,13 +117,21 @@ class Comparison {
       }
       if (!known || !SameMetadata(ours, theirs) || !SameAttributes(upper, image, name))
         diff_.changed = true;
+      if (is_brief_ && diff_.changed) return absl::OkStatus();
       return Compare(our_directory.get(), their_directory.get(), depth + 1);
     }
-    if (diff_.changed) return absl::OkStatus();
+    if (diff_.changed || (known && IsSameInode(ours, theirs))) return absl::OkStatus();
     ASSIGN_OR_RETURN(const bool same, known ? SameFile(upper, image, name, ours, theirs)
                                             : absl::StatusOr<bool>(false));
     diff_.changed = !same;
     return absl::OkStatus();
+  }
+
+  // An overlay shows a file under the number that it has in its layer, and all layers are on one
+  // file system.
+  static bool IsSameInode(const struct stat& ours, const struct stat& theirs) {
+    return ours.st_ino == theirs.st_ino && ours.st_ctim.tv_sec == theirs.st_ctim.tv_sec &&
+           ours.st_ctim.tv_nsec == theirs.st_ctim.tv_nsec && SameMetadata(ours, theirs);
   }
 
   static bool SameMetadata(const struct stat& ours, const struct stat& theirs) {
@@ -168,14 +180,12 @@ class Comparison {
     return true;
   }
 
+  const bool is_brief_;
   LayerDiff diff_;
 };
 
-}  // namespace
-
-absl::StatusOr<LayerDiff> CompareWithLayers(const std::string& upper,
-                                            const std::vector<std::string>& layers,
-                                            const std::string& empty_directory) {
+absl::StatusOr<LayerDiff> Diff(const std::string& upper, const std::vector<std::string>& layers,
+                               const std::string& empty_directory, bool is_brief) {
   const UniqueFd upper_fd(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!upper_fd.is_open()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", upper));
   ASSIGN_OR_RETURN(
@@ -187,11 +197,25 @@ absl::StatusOr<LayerDiff> CompareWithLayers(const std::string& upper,
   if (fstat(upper_fd.get(), &ours) != 0 || fstat(image.get(), &theirs) != 0) {
     return absl::ErrnoToStatus(errno, "cannot compare the root directories");
   }
-  ASSIGN_OR_RETURN(LayerDiff diff, Comparison().Run(upper_fd.get(), image.get()));
+  ASSIGN_OR_RETURN(LayerDiff diff, Comparison(is_brief).Run(upper_fd.get(), image.get()));
   diff.changed |= ours.st_mode != theirs.st_mode || ours.st_uid != theirs.st_uid ||
                   ours.st_gid != theirs.st_gid ||
                   Attributes(ThroughProc(upper_fd.get())) != Attributes(ThroughProc(image.get()));
   return diff;
+}
+
+}  // namespace
+
+absl::StatusOr<LayerDiff> CompareWithLayers(const std::string& upper,
+                                            const std::vector<std::string>& layers,
+                                            const std::string& empty_directory) {
+  return Diff(upper, layers, empty_directory, /*is_brief=*/false);
+}
+
+absl::StatusOr<bool> ChangesImage(const std::string& layer, const std::vector<std::string>& layers,
+                                  const std::string& empty_directory) {
+  ASSIGN_OR_RETURN(const LayerDiff diff, Diff(layer, layers, empty_directory, /*is_brief=*/true));
+  return diff.changed;
 }
 
 }  // namespace contree

@@ -27,6 +27,12 @@ absl::StatusOr<LayerDiff> CompareWithLayers(const std::string& upper,
                                             const std::vector<std::string>& layers,
                                             const std::string& empty_directory);
 
+// Whether what lies below `layer` changes anything of the image, as CompareWithLayers finds it; it
+// looks no further than the first change. Files that the image shows out of that very layer are not
+// read.
+absl::StatusOr<bool> ChangesImage(const std::string& layer, const std::vector<std::string>& layers,
+                                  const std::string& empty_directory);
+
 }  // namespace contree
 
 #endif  // LOCAL_BACKEND_IMAGES_LAYER_DIFF_H_

@@ -1,9 +1,6 @@
 #include "local-backend/operations/operations.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,12 +8,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/files/unique_fd.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
+#include "common/telemetry/metrics.h"
 #include "common/uuid/uuid.h"
-#include "local-backend/operations/instance_report.h"
-#include "local-backend/sandbox/overlay.h"
+#include "local-backend/operations/live_operation.h"
+#include "local-backend/operations/process_spec.h"
+#include "local-backend/operations/run_layers.h"
 
 namespace contree {
 namespace {
@@ -27,116 +25,17 @@ constexpr char kStopped[] = "the backend stopped";
 // written.
 constexpr int kInstanceWorkers = 16;
 
-std::vector<std::string> CommandLine(const ProcessRequest& request) {
-  std::vector<std::string> argv = {request.command};
-  if (request.shell) {
-    argv = {"/bin/sh", "-c", request.command};
-    if (!request.arguments.empty()) argv.emplace_back("sh");  // $0; the arguments are $1 and so on
-  }
-  argv.insert(argv.end(), request.arguments.begin(), request.arguments.end());
-  return argv;
-}
-
-std::vector<std::string> EnvironmentOf(std::initializer_list<const Environment*> layers) {
-  Environment environment = {
-      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, {"HOME", "/root"}};
-  for (const Environment* layer : layers) {
-    for (const auto& [name, value] : *layer) environment[name] = value;
-  }
-  std::vector<std::string> entries;
-  entries.reserve(environment.size());
-  for (const auto& [name, value] : environment) entries.push_back(absl::StrCat(name, "=", value));
-  return entries;
-}
-
-void SetProcess(const ProcessRequest& request, std::vector<std::string> environment,
-                ProcessSpec& spec) {
-  spec.argv = CommandLine(request);
-  spec.environment = std::move(environment);
-  spec.cwd = request.cwd.empty() ? "/" : request.cwd;
-  spec.uid = request.uid;
-  spec.gid = request.gid;
-  spec.stdin_bytes = request.stdin_bytes;
-  spec.stdin_stays_open = request.stdin_stays_open;
+GaugeMetric& Load() {
+  static auto& metric = *new GaugeMetric("contree_backend_operations",
+                                         "Operations of the backend that wait or run.", {"state"});
+  return metric;
 }
 
 int64_t BytesOf(const InstanceRequest& request) {
   return static_cast<int64_t>(request.stdin_bytes.size() + request.json.size());
 }
 
-absl::Status NoProcess(const std::string& uuid, int spid) {
-  return absl::NotFoundError(absl::StrCat("the operation ", uuid, " has no process ", spid));
-}
-
-// The sandbox knows the process by its number only.
-absl::Status OfOperation(const absl::Status& status, const std::string& uuid, int spid) {
-  if (absl::IsNotFound(status)) return NoProcess(uuid, spid);
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat("operation ", uuid, ": ", status.message()));
-}
-
-// A layer of its own, which `layers` is then topped with: where to ask for names is a matter of
-// this machine, so it does not become part of the image.
-absl::Status AddResolvConf(const std::string& resolv_conf, const RunDirectory& run,
-                           const std::string& empty_directory, std::vector<std::string>& layers) {
-  const std::string layer = absl::StrCat(run.path, "/network");
-  if (mkdir(layer.c_str(), 0755) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the directory ", layer));
-  }
-  ASSIGN_OR_RETURN(
-      const UniqueFd image,
-      MountOverlay(
-          {.layers = layers, .upper = "", .work = "", .empty_directory = empty_directory}));
-  RETURN_IF_ERROR(
-      AttachFiles({{.path = "/etc/resolv.conf", .source = resolv_conf, .content = "resolv.conf"}},
-                  image.get(), layer, AttachBy::kLink));
-  layers.insert(layers.begin(), layer);
-  return absl::OkStatus();
-}
-
-// Lays the request's files into the run: into a layer of its own where the result is thrown away,
-// which `layers` is then topped with; else into what becomes the new layer.
-absl::Status Attach(const InstanceRequest& request, const RunDirectory& run,
-                    const std::string& empty_directory, std::vector<std::string>& layers) {
-  if (request.files.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(
-      const UniqueFd image,
-      MountOverlay(
-          {.layers = layers, .upper = "", .work = "", .empty_directory = empty_directory}));
-  if (!request.disposable) {
-    return AttachFiles(request.files, image.get(), run.upper, AttachBy::kCopy);
-  }
-  const std::string layer = absl::StrCat(run.path, "/files");
-  if (mkdir(layer.c_str(), 0755) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the directory ", layer));
-  }
-  RETURN_IF_ERROR(AttachFiles(request.files, image.get(), layer, AttachBy::kLink));
-  layers.insert(layers.begin(), layer);
-  return absl::OkStatus();
-}
-
 }  // namespace
-
-// One that has not ended.
-struct Operations::Live {
-  Lane* lane = nullptr;
-  InstanceRequest request;  // of an instance
-  JobRequest job;           // of all else: then it has a `run`
-  Operation operation;      // guarded by mutex_
-  std::shared_ptr<EventLog> log = std::make_shared<EventLog>();
-  CancelEvent cancel;
-  bool stopped_with_backend = false;  // guarded by mutex_
-  absl::Time began;                   // its turn came; guarded by mutex_
-  int64_t queued_bytes = 0;
-
-  // Of an instance.
-  RunDirectory directory;
-  std::unique_ptr<DiskBudget::Watch> watch;
-  std::unique_ptr<InstanceReport> report;
-  bool sandbox_has_ended = false;                         // guarded by mutex_
-  std::shared_ptr<RunningSandbox> sandbox;                // while it runs; guarded by mutex_
-  std::map<int, std::shared_ptr<ProcessReport>> reports;  // guarded by mutex_
-};
 
 Operations::Operations(const Options& options, ImageStore& images, SandboxLauncher& launcher,
                        OperationStore& store)
@@ -217,6 +116,7 @@ absl::StatusOr<Operation> Operations::Queue(LiveRef live) {
     return absl::UnavailableError("the backend is stopping");
   }
   queued_bytes_ += live->queued_bytes;
+  Load().Add({"waiting"}, 1);
   live->lane->queue.Push(submitted.project, live);
   Dispatch(*live->lane);
   return submitted;
@@ -228,6 +128,8 @@ void Operations::Dispatch(Lane& lane) {
     if (!next.has_value()) return;
     const LiveRef& live = *next;
     ++lane.running;
+    Load().Add({"waiting"}, -1);
+    Load().Add({"running"}, 1);
     queued_bytes_ -= live->queued_bytes;
     live->operation.status = kAssigned;
     live->began = absl::Now();
@@ -305,15 +207,13 @@ absl::Status Operations::Prepare(Live& live, SandboxSpec& spec) {
     live.watch =
         options_.budget->Begin(live.directory.path, [cancel = &live.cancel] { cancel->Cancel(); });
   }
-  std::vector<std::string> layers = live.directory.layers;
-  if (request.networking && options_.no_network.empty() && !options_.resolv_conf.empty()) {
-    const absl::Status added =
-        AddResolvConf(options_.resolv_conf, live.directory, images_.empty_directory(), layers);
-    // An image in which there can be no such file (/etc is none of its directories) does without.
-    if (!absl::IsFailedPrecondition(added)) RETURN_IF_ERROR(added);
-  }
-  RETURN_IF_ERROR(Attach(request, live.directory, images_.empty_directory(), layers));
-  SetProcess(request, EnvironmentOf({&request.image.environment, &request.environment}), spec);
+  const bool has_resolv_conf = request.networking && options_.no_network.empty();
+  ASSIGN_OR_RETURN(
+      std::vector<std::string> layers,
+      LayersOfRun(request.files, request.disposable ? Keeping::kNothing : Keeping::kImage,
+                  request.image, has_resolv_conf ? options_.resolv_conf : "", images_,
+                  live.directory));
+  SetProcess(request, {&request.image.environment, &request.environment}, spec);
   spec.root = {.layers = std::move(layers),
                .upper = live.directory.upper,
                .work = live.directory.work,
@@ -425,6 +325,7 @@ void Operations::Finish(Live& live, Operation ended) {
     idle = live_.empty();
     if (live.began != absl::Time()) {  // its turn had come
       --live.lane->running;
+      Load().Add({"running"}, -1);
       live.lane->queue.Done(project);
       Dispatch(*live.lane);
     }
@@ -474,6 +375,7 @@ absl::Status Operations::Cancel(const std::string& project, const std::string& u
       if (!live->lane->queue.Remove(project, live))
         return absl::OkStatus();  // it runs, and sees it
       queued_bytes_ -= live->queued_bytes;
+      Load().Add({"waiting"}, -1);
       waiting = live;
     }
   }
@@ -486,113 +388,6 @@ absl::Status Operations::Cancel(const std::string& project, const std::string& u
   ASSIGN_OR_RETURN(const Operation operation, Get(project, uuid));
   return absl::FailedPreconditionError(
       absl::StrCat("the operation ", uuid, " has ended: ", operation.status));
-}
-
-// Processes.
-
-absl::StatusOr<Operations::LiveRef> Operations::FindRunning(const std::string& project,
-                                                            const std::string& uuid) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const LiveRef live = FindLive(project, uuid);
-    if (live != nullptr && live->lane != &instances_) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the operation ", uuid, " is no instance: it has no processes"));
-    }
-    if (live != nullptr && live->sandbox != nullptr) return live;
-    if (live != nullptr && !live->sandbox_has_ended) {
-      return absl::UnavailableError(
-          absl::StrCat("the sandbox of operation ", uuid, " is not up yet; try again soon"));
-    }
-  }
-  ASSIGN_OR_RETURN(const Operation operation, Get(project, uuid));
-  return absl::FailedPreconditionError(absl::StrCat("the command of operation ", uuid,
-                                                    " has ended: no process of it runs any more"));
-}
-
-absl::StatusOr<int> Operations::StartProcess(const std::string& project, const std::string& uuid,
-                                             const ProcessRequest& given) {
-  ASSIGN_OR_RETURN(const LiveRef live, FindRunning(project, uuid));
-  ProcessRequest request = given;
-  if (request.cwd.empty()) request.cwd = live->request.cwd;
-  ProcessSpec spec;
-  SetProcess(request,
-             EnvironmentOf({&live->request.image.environment, &live->request.environment,
-                            &request.environment}),
-             spec);
-  std::shared_ptr<RunningSandbox> sandbox;
-  std::shared_ptr<ProcessReport> report;
-  int spid = 0;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (static_cast<int>(live->reports.size()) > options_.bounds.processes_of_an_instance) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the operation ", uuid, " had ", live->reports.size() - 1,
-                       " processes beside its command; it gets no more"));
-    }
-    sandbox = live->sandbox;
-    if (sandbox != nullptr) {
-      spid = static_cast<int>(kMainProcess + live->reports.size());
-      report = std::make_shared<ProcessReport>(spid, request, absl::ZeroDuration(), *live->log);
-      live->reports[spid] = report;
-    }
-  }
-  if (sandbox == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat("the operation ", uuid, " has ended"));
-  }
-  const absl::Status started = sandbox->StartProcess(
-      static_cast<uint32_t>(spid), std::move(spec),
-      {.on_started =
-           [live, report, fed = std::move(request.stdin_bytes)](int pid) {
-             report->OnStarted(pid);
-             report->OnStdin(fed);
-           },
-       .on_output = [live, report](OutputStream stream,
-                                   absl::string_view bytes) { report->OnOutput(stream, bytes); },
-       .on_exited = [live, report](const SandboxExit& exit) { report->OnExit(exit); }});
-  if (!started.ok()) return OfOperation(started, uuid, spid);
-  return spid;
-}
-
-absl::Status Operations::WriteStdin(const std::string& project, const std::string& uuid, int spid,
-                                    const std::string& bytes, bool close) {
-  ASSIGN_OR_RETURN(const LiveRef live, FindRunning(project, uuid));
-  std::shared_ptr<RunningSandbox> sandbox;
-  std::shared_ptr<ProcessReport> report;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = live->reports.find(spid);
-    if (found == live->reports.end()) return NoProcess(uuid, spid);
-    report = found->second;
-    sandbox = live->sandbox;
-  }
-  if (sandbox == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat("the operation ", uuid, " has ended"));
-  }
-  RETURN_IF_ERROR(
-      OfOperation(sandbox->WriteStdin(static_cast<uint32_t>(spid), bytes, close), uuid, spid));
-  report->OnStdin(bytes);
-  return absl::OkStatus();
-}
-
-absl::Status Operations::Signal(const std::string& project, const std::string& uuid, int spid,
-                                int signal) {
-  ASSIGN_OR_RETURN(const LiveRef live, FindRunning(project, uuid));
-  std::shared_ptr<RunningSandbox> sandbox;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    sandbox = live->sandbox;
-  }
-  if (sandbox == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat("the operation ", uuid, " has ended"));
-  }
-  return OfOperation(sandbox->Signal(static_cast<uint32_t>(spid), signal), uuid, spid);
-}
-
-bool Operations::HasProcess(const std::string& project, const std::string& uuid, int spid) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const LiveRef live = FindLive(project, uuid);
-  return live != nullptr && live->reports.count(spid) > 0;
 }
 
 int Operations::active() const {
@@ -617,7 +412,10 @@ void Operations::Stop(absl::Duration grace) {
   std::unique_lock<std::mutex> lock(mutex_);
   stopping_ = true;
   for (Lane* lane : {&instances_, &jobs_}) {
-    for (LiveRef& live : lane->queue.Clear()) waiting.push_back(std::move(live));
+    for (LiveRef& live : lane->queue.Clear()) {
+      Load().Add({"waiting"}, -1);
+      waiting.push_back(std::move(live));
+    }
   }
   lock.unlock();
   for (const LiveRef& live : waiting) {

@@ -12,6 +12,7 @@ export interface Image {
   exit_code?: number;
   registry_url?: string;
   layer_bytes?: number;
+  principal?: string; // who started what made it
   is_gone?: boolean; // not listed any more, but others were made from it
 }
 
@@ -31,6 +32,7 @@ export interface Operation {
   created_at?: string;
   duration_seconds?: number;
   layer_bytes?: number;
+  principal?: string;
   stdout?: string;
   stderr?: string;
   stdout_encoding?: string;

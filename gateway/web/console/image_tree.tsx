@@ -225,6 +225,7 @@ export function ImageTree({ images, selected, onSelect, now }: Props) {
                     <span class="command">{origin(image)}</span>
                     {row.hidden > 0 && <span class="hidden-count">+{row.hidden}</span>}
                     {image.exit_code ? <span class="exit">exit {image.exit_code}</span> : null}
+                    {image.principal && <span class="who">{image.principal}</span>}
                     <span class="size">{image.layer_bytes ? bytesText(image.layer_bytes) : ""}</span>
                     <span class="age">{ageText(image.created_at, now)}</span>
                   </>

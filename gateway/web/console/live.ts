@@ -40,6 +40,7 @@ async function addResult(id: string) {
   if (operation.command) made.command = operation.command;
   if (operation.exit_code) made.exit_code = operation.exit_code;
   if (operation.result_tag) made.tag = operation.result_tag;
+  if (operation.principal) made.principal = operation.principal;
   if (operation.layer_bytes) made.layer_bytes = operation.layer_bytes;
   if (operation.created_at) made.created_at = operation.created_at;
   publish({ images: new Map(live.images).set(uuid, made) });

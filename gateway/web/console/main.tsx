@@ -90,6 +90,12 @@ function ImageView({ image, live, now, onImage }: { image: Image; live: Live; no
             </dd>
           </>
         )}
+        {image.principal && (
+          <>
+            <dt>By</dt>
+            <dd>{image.principal}</dd>
+          </>
+        )}
         {image.layer_bytes ? (
           <>
             <dt>Added</dt>

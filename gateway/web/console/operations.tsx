@@ -177,7 +177,10 @@ export function OperationView({ id, onImage }: { id: string; onImage: (uuid: str
               </>
             )}
             <dt>Started</dt>
-            <dd>{timeText(operation.created_at)}</dd>
+            <dd>
+              {timeText(operation.created_at)}
+              {operation.principal && ` by ${operation.principal}`}
+            </dd>
             {isFinal(operation.state) && (
               <>
                 <dt>Took</dt>

@@ -99,6 +99,6 @@ export function lineageOf(node: Node): Set<string> {
 export function matches(image: Image, words: string): boolean {
   const text = words.trim().toLowerCase();
   if (text === "") return false;
-  const fields = [image.uuid, image.tag ?? "", image.command ?? "", image.registry_url ?? "", image.operation_id ?? ""];
+  const fields = [image.uuid, image.tag ?? "", image.command ?? "", image.registry_url ?? "", image.operation_id ?? "", image.principal ?? ""];
   return fields.some((field) => field.toLowerCase().includes(text));
 }

@@ -1,4 +1,4 @@
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 
 #include <nlohmann/json.hpp>
 #include <random>
@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 
-namespace contree::gateway {
+namespace contree {
 namespace {
 
 using nlohmann::json;
@@ -59,4 +59,4 @@ TEST(JsonTextTest, WritesAnyBytesAsTheLibraryDoes) {
 }
 
 }  // namespace
-}  // namespace contree::gateway
+}  // namespace contree

@@ -1,4 +1,4 @@
-#include "gateway/jsonrpc/json_text.h"
+#include "common/text/json_text.h"
 
 #include <array>
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/text/utf8.h"
 
-namespace contree::gateway {
+namespace contree {
 namespace {
 
 // Answers are mostly long texts inside JSON inside a text. The library's serialiser looks at them
@@ -160,4 +160,6 @@ std::string ToJsonString(absl::string_view text) {
   return quoted;
 }
 
-}  // namespace contree::gateway
+void AppendJsonString(absl::string_view text, std::string* json) { AppendString(*json, text); }
+
+}  // namespace contree

@@ -1,7 +1,7 @@
-#ifndef GATEWAY_JSONRPC_JSON_TEXT_H_
-#define GATEWAY_JSONRPC_JSON_TEXT_H_
+#ifndef COMMON_TEXT_JSON_TEXT_H_
+#define COMMON_TEXT_JSON_TEXT_H_
 
-// The one way here to make JSON text: compact, on one line, bytes that are no UTF-8 replaced.
+// Makes JSON text: compact, on one line, bytes that are no UTF-8 replaced.
 // Thread-safe.
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,13 +9,14 @@
 
 #include "absl/strings/string_view.h"
 
-namespace contree::gateway {
+namespace contree {
 
 std::string ToJsonText(const nlohmann::json& value);
 std::string ToJsonText(const nlohmann::ordered_json& value);
 // A JSON string with its quotes.
 std::string ToJsonString(absl::string_view text);
+void AppendJsonString(absl::string_view text, std::string* json);
 
-}  // namespace contree::gateway
+}  // namespace contree
 
-#endif  // GATEWAY_JSONRPC_JSON_TEXT_H_
+#endif  // COMMON_TEXT_JSON_TEXT_H_
