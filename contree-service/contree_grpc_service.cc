@@ -4,9 +4,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/rpc/grpc_context.h"
 #include "common/rpc/sync_call.h"
@@ -29,17 +31,22 @@ grpc::Status EndCall(const char* method, const CallContext& context, absl::Time 
   return ToGrpcStatus(status);
 }
 
+void NotAudited(const CallContext&, const absl::Status&) {}
+
 // A unary method: `handler` takes the request and the context and returns absl::StatusOr<Response>.
+// `audit` is called once *response is complete.
 template <typename Handlers, typename Request, typename Response>
-grpc::Status Unary(const char* method, const grpc::ServerContext* server_context,
-                   TimerQueue& timers, Handlers* handlers,
-                   absl::StatusOr<Response> (Handlers::*handler)(const Request&,
-                                                                 const CallContext&),
-                   const Request& request, Response* response) {
+grpc::Status Unary(
+    const char* method, const grpc::ServerContext* server_context, TimerQueue& timers,
+    Handlers* handlers,
+    absl::StatusOr<Response> (Handlers::*handler)(const Request&, const CallContext&),
+    const Request& request, Response* response,
+    absl::FunctionRef<void(const CallContext&, const absl::Status&)> audit = NotAudited) {
   const absl::Time started = absl::Now();
   const SyncCall call(server_context, &timers);
   absl::StatusOr<Response> result = (handlers->*handler)(request, call.context());
   if (result.ok()) *response = std::move(*result);
+  audit(call.context(), result.status());
   return EndCall(method, call.context(), started, result.status());
 }
 
@@ -82,7 +89,12 @@ grpc::Status ContreeGrpcService::GetImage(grpc::ServerContext* context,
 grpc::Status ContreeGrpcService::SetTag(grpc::ServerContext* context,
                                         const v1::SetTagRequest* request,
                                         v1::SetTagResponse* response) {
-  return Unary("SetTag", context, timers_, images_, &ImageHandlers::SetTag, *request, response);
+  return Unary("SetTag", context, timers_, images_, &ImageHandlers::SetTag, *request, response,
+               [&](const CallContext& caller, const absl::Status& outcome) {
+                 audit_log_->Record(request->tag().empty() ? "untag" : "tag", caller,
+                                    {{"image", request->image()}, {"tag", request->tag()}},
+                                    outcome);
+               });
 }
 
 grpc::Status ContreeGrpcService::GetImageLineage(grpc::ServerContext* context,
@@ -103,14 +115,28 @@ grpc::Status ContreeGrpcService::RunInstance(grpc::ServerContext* context,
                                              const v1::RunInstanceRequest* request,
                                              v1::RunInstanceResponse* response) {
   return Unary("RunInstance", context, timers_, operations_, &OperationHandlers::RunInstance,
-               *request, response);
+               *request, response, [&](const CallContext& caller, const absl::Status& outcome) {
+                 audit_log_->Record("run", caller,
+                                    {{"image", request->image()},
+                                     {"command", absl::StrCat(request->command(),
+                                                              request->args().empty() ? "" : " ",
+                                                              absl::StrJoin(request->args(), " "))},
+                                     {"operation_id", response->operation_id()}},
+                                    outcome);
+               });
 }
 
 grpc::Status ContreeGrpcService::ImportImage(grpc::ServerContext* context,
                                              const v1::ImportImageRequest* request,
                                              v1::ImportImageResponse* response) {
   return Unary("ImportImage", context, timers_, operations_, &OperationHandlers::ImportImage,
-               *request, response);
+               *request, response, [&](const CallContext& caller, const absl::Status& outcome) {
+                 audit_log_->Record("import", caller,
+                                    {{"registry_url", request->registry_url()},
+                                     {"tag", request->tag()},
+                                     {"operation_id", response->operation_id()}},
+                                    outcome);
+               });
 }
 
 grpc::Status ContreeGrpcService::GetOperation(grpc::ServerContext* context,
@@ -130,8 +156,11 @@ grpc::Status ContreeGrpcService::ListOperations(grpc::ServerContext* context,
 grpc::Status ContreeGrpcService::CancelOperation(grpc::ServerContext* context,
                                                  const v1::CancelOperationRequest* request,
                                                  v1::CancelOperationResponse* response) {
-  return Unary("CancelOperation", context, timers_, operations_,
-               &OperationHandlers::CancelOperation, *request, response);
+  return Unary(
+      "CancelOperation", context, timers_, operations_, &OperationHandlers::CancelOperation,
+      *request, response, [&](const CallContext& caller, const absl::Status& outcome) {
+        audit_log_->Record("cancel", caller, {{"operation_id", request->operation_id()}}, outcome);
+      });
 }
 
 grpc::Status ContreeGrpcService::ListFiles(grpc::ServerContext* context,
@@ -181,6 +210,9 @@ grpc::Status ContreeGrpcService::UploadFile(grpc::ServerContext* context,
       },
       call.context());
   if (result.ok()) *response = std::move(*result);
+  audit_log_->Record("upload", call.context(),
+                     {{"file", response->file().uuid()}, {"sha256", response->file().sha256()}},
+                     result.status());
   return EndCall("UploadFile", call.context(), started, result.status());
 }
 

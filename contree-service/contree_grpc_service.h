@@ -11,6 +11,7 @@
 #include <grpcpp/support/sync_stream.h>
 
 #include "common/time/timer_queue.h"
+#include "contree-service/audit_log.h"
 #include "contree-service/file_handlers.h"
 #include "contree-service/image_handlers.h"
 #include "contree-service/lineage_handlers.h"
@@ -27,12 +28,13 @@ class ContreeGrpcService final
  public:
   // All must outlive it.
   ContreeGrpcService(ImageHandlers* images, FileHandlers* files, OperationHandlers* operations,
-                     LineageHandlers* lineage, OperationTracker* tracker)
+                     LineageHandlers* lineage, OperationTracker* tracker, const AuditLog* audit_log)
       : images_(images),
         files_(files),
         operations_(operations),
         lineage_(lineage),
-        tracker_(tracker) {}
+        tracker_(tracker),
+        audit_log_(audit_log) {}
 
   grpc::Status ListImages(grpc::ServerContext* context, const v1::ListImagesRequest* request,
                           v1::ListImagesResponse* response) override;
@@ -84,6 +86,7 @@ class ContreeGrpcService final
   OperationHandlers* const operations_;
   LineageHandlers* const lineage_;
   OperationTracker* const tracker_;
+  const AuditLog* const audit_log_;
   TimerQueue timers_;
 };
 

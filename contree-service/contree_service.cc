@@ -9,6 +9,7 @@
 #include "common/time/clock.h"
 #include "common/time/daily_task.h"
 #include "contree-service/api/api_directory.h"
+#include "contree-service/audit_log.h"
 #include "contree-service/contree_grpc_service.h"
 #include "contree-service/file_handlers.h"
 #include "contree-service/image_handlers.h"
@@ -26,9 +27,11 @@ class AssembledContreeService final : public ContreeService {
  public:
   AssembledContreeService(std::unique_ptr<ContreeStore> store,
                           std::unique_ptr<HttpStreamLoop> streams,
+                          std::unique_ptr<AuditLog> audit_log,
                           const OperationTrackerOptions& tracking, ApiEndpointSource* endpoints)
       : store_(std::move(store)),
         streams_(std::move(streams)),
+        audit_log_(std::move(audit_log)),
         apis_(endpoints, &clock_),
         resolver_(&clock_),
         tracker_(WithFinalRecordsTold(tracking), &apis_, store_.get(), streams_.get(), &clock_),
@@ -36,7 +39,7 @@ class AssembledContreeService final : public ContreeService {
         files_(&apis_, &resolver_),
         operations_(&apis_, &resolver_, store_.get(), &tracker_, &clock_),
         lineage_(&apis_, &resolver_, store_.get(), &clock_),
-        grpc_service_(&images_, &files_, &operations_, &lineage_, &tracker_),
+        grpc_service_(&images_, &files_, &operations_, &lineage_, &tracker_, audit_log_.get()),
         recovery_(&apis_, store_.get(), &tracker_, &clock_),
         retention_("dropping old records from the store", &clock_,
                    [this](absl::Time now) { return store_->DropOld(now); }) {}
@@ -53,6 +56,7 @@ class AssembledContreeService final : public ContreeService {
       // The image's tag was set with the end of its import.
       if (finished.operation.kind() == v1::OPERATION_KIND_IMAGE_IMPORT)
         resolver_.Forget(finished.base_url, finished.tenant);
+      audit_log_->RecordEnd(finished.tenant, finished.operation);
     };
     return options;
   }
@@ -60,6 +64,7 @@ class AssembledContreeService final : public ContreeService {
   RealClock clock_;
   const std::unique_ptr<ContreeStore> store_;
   const std::unique_ptr<HttpStreamLoop> streams_;
+  const std::unique_ptr<AuditLog> audit_log_;
   ApiDirectory apis_;
   ImageResolver resolver_;
   OperationTracker tracker_;
@@ -83,8 +88,10 @@ absl::StatusOr<std::unique_ptr<ContreeService>> ContreeService::Create(
   ASSIGN_OR_RETURN(auto streams, HttpStreamLoop::Create());
   OperationTrackerOptions tracking;
   tracking.follow.max_silence = options.max_stream_silence;
-  return std::make_unique<AssembledContreeService>(std::move(store), std::move(streams), tracking,
-                                                   endpoints);
+  static RealClock& wall_clock = *new RealClock();
+  ASSIGN_OR_RETURN(auto audit_log, AuditLog::Open(options.audit_log, &wall_clock));
+  return std::make_unique<AssembledContreeService>(std::move(store), std::move(streams),
+                                                   std::move(audit_log), tracking, endpoints);
 }
 
 }  // namespace contree

@@ -21,6 +21,9 @@ struct ContreeServiceOptions {
   std::string state_dir;
   // A stream of events on which nothing comes for so long is connected anew.
   absl::Duration max_stream_silence = absl::Seconds(90);
+  // A file to which each run, import, upload, tag and cancellation adds a line (audit_log.h); "-":
+  // stderr; empty: none does.
+  std::string audit_log = "";
 };
 
 class ContreeService {

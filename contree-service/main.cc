@@ -19,10 +19,9 @@ namespace {
 class ContreeParts final : public ServedParts {
  public:
   static absl::StatusOr<std::unique_ptr<ServedParts>> Open(
-      const std::string& state_dir, std::unique_ptr<ApiEndpointSource> endpoints) {
+      const ContreeServiceOptions& options, std::unique_ptr<ApiEndpointSource> endpoints) {
     auto parts = std::make_unique<ContreeParts>(std::move(endpoints));
-    ASSIGN_OR_RETURN(parts->service_,
-                     ContreeService::Create({.state_dir = state_dir}, parts->endpoints_.get()));
+    ASSIGN_OR_RETURN(parts->service_, ContreeService::Create(options, parts->endpoints_.get()));
     return parts;
   }
 
@@ -41,6 +40,7 @@ int Main(int argc, char** argv) {
   std::string project;
   std::string token_file;
   std::string credentials_dir;
+  std::string audit_log;
   return RunServerProgram(
       argc, argv,
       {.name = "contree-service",
@@ -62,18 +62,23 @@ int Main(int argc, char** argv) {
                             "--project and --token-file; read again when they change")
                  ->envname("CONTREE_MCP_CREDENTIALS_DIR")
                  ->excludes("--token-file");
+             app.add_option("--audit-log", audit_log,
+                            "file to which each run, import, upload, tag and cancellation adds a "
+                            "line of JSON: who, what, with what outcome; - is stderr")
+                 ->envname("CONTREE_MCP_AUDIT_LOG");
            },
        .open = [&](const std::string& state_dir) -> absl::StatusOr<std::unique_ptr<ServedParts>> {
+         const ContreeServiceOptions options = {.state_dir = state_dir, .audit_log = audit_log};
          if (!credentials_dir.empty()) {
            ASSIGN_OR_RETURN(std::unique_ptr<CredentialsDirectory> directory,
                             CredentialsDirectory::Open(credentials_dir));
-           return ContreeParts::Open(state_dir, std::move(directory));
+           return ContreeParts::Open(options, std::move(directory));
          }
          const char* token = std::getenv("CONTREE_MCP_TOKEN");
          ASSIGN_OR_RETURN(
              ConfiguredEndpoint endpoint,
              ConfiguredEndpoint::Create(url, project, token_file, token == nullptr ? "" : token));
-         return ContreeParts::Open(state_dir,
+         return ContreeParts::Open(options,
                                    std::make_unique<ConfiguredEndpoint>(std::move(endpoint)));
        }});
 }
