@@ -43,12 +43,12 @@ std::string CacheKey(const ContreeApi& api, const CallContext& context, absl::st
       absl::string_view("\0", 1));
 }
 
-void CountCache(absl::string_view cache, bool is_hit) {
+void CountCache(absl::string_view cache, bool is_hit, double by = 1) {
   static auto& hits =
       *new CounterMetric("contree_cache_hits_total", "What was asked for and there.", {"cache"});
   static auto& misses = *new CounterMetric("contree_cache_misses_total",
                                            "What was asked for and not there.", {"cache"});
-  (is_hit ? hits : misses).Add({cache});
+  (is_hit ? hits : misses).Add({cache}, by);
 }
 
 // Makes messages of kPieceBytes out of pieces of any size. `Response` has `data`.
@@ -164,7 +164,11 @@ FileHandlers::FileHandlers(ApiDirectory* apis, ImageResolver* resolver)
       resolver_(resolver),
       listings_(kMaxListingsBytes),
       files_(kMaxFilesBytes),
-      searchers_(kMaxSearchers) {}
+      searchers_(kMaxSearchers) {
+  for (const char* cache : {"listings", "files"}) {
+    for (const bool is_hit : {true, false}) CountCache(cache, is_hit, 0);
+  }
+}
 
 absl::Status FileHandlers::ListFiles(
     const v1::ListFilesRequest& request, const CallContext& context,

@@ -11,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/rpc/call_log.h"
 #include "common/status/grpc_status.h"
+#include "common/telemetry/log_scope.h"
 #include "common/telemetry/logging.h"
 #include "contree-service/request_checks.h"
 
@@ -36,7 +38,10 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>,
   };
 
   WatchReactor(const char* method, const CallContext& context)
-      : method_(method), request_id_(context.request_id), started_(absl::Now()) {}
+      : method_(method),
+        request_id_(context.request_id),
+        trace_id_(TraceIdOf(context.trace.traceparent)),
+        started_(absl::Now()) {}
 
   // Moves forward as far as it goes. From any thread.
   void Push() {
@@ -85,9 +90,9 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>,
   }
 
   void OnDone() override {
+    const LogScope log({{"request_id", request_id_}, {"trace_id", trace_id_}});
     LogInfo("rpc",
             {{"method", method_},
-             {"request_id", request_id_},
              {"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(code_))},
              {"milliseconds", absl::StrCat(absl::ToInt64Milliseconds(absl::Now() - started_))}});
     const std::shared_ptr<WatchReactor> last =
@@ -122,6 +127,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>,
  private:
   const char* const method_;
   const std::string request_id_;
+  const std::string trace_id_;
   const absl::Time started_;
   grpc::StatusCode code_ = grpc::StatusCode::OK;  // written before Finish, read after
   std::shared_ptr<WatchReactor> self_;

@@ -11,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/rpc/call_log.h"
 #include "common/status/grpc_status.h"
+#include "common/telemetry/log_scope.h"
 #include "common/telemetry/logging.h"
 
 namespace contree {
@@ -32,6 +34,7 @@ class SyncReactor final : public grpc::ServerBidiReactor<SyncRequest, SyncRespon
               std::function<void()> ended)
       : pool_(pool),
         request_id_(context.request_id),
+        trace_id_(TraceIdOf(context.trace.traceparent)),
         started_(absl::Now()),
         ended_(std::move(ended)),
         session_(
@@ -81,9 +84,9 @@ class SyncReactor final : public grpc::ServerBidiReactor<SyncRequest, SyncRespon
   }
 
   void OnDone() override {
+    const LogScope log({{"request_id", request_id_}, {"trace_id", trace_id_}});
     LogFields fields = {
         {"method", "Sync"},
-        {"request_id", request_id_},
         {"code", absl::StatusCodeToString(failure_.code())},
         {"milliseconds", absl::StrCat(absl::ToInt64Milliseconds(absl::Now() - started_))}};
     if (!failure_.ok()) fields.emplace_back("error", std::string(failure_.message()));
@@ -112,6 +115,7 @@ class SyncReactor final : public grpc::ServerBidiReactor<SyncRequest, SyncRespon
   }
 
   void RunSteps() {
+    const LogScope log({{"request_id", request_id_}, {"trace_id", trace_id_}});
     while (true) {
       Step step;
       {
@@ -167,6 +171,7 @@ class SyncReactor final : public grpc::ServerBidiReactor<SyncRequest, SyncRespon
 
   GrowingThreadPool* const pool_;
   const std::string request_id_;
+  const std::string trace_id_;
   const absl::Time started_;
   const std::function<void()> ended_;
   std::stop_source stop_;

@@ -234,6 +234,7 @@ absl::Status SyncSession::AskForHashes() {
   std::vector<FileRef> to_hash;
   tree_.ForEach(FileState::kAwaitsHash, [&](FileRef ref) { to_hash.push_back(ref); });
   for (const FileRef ref : to_hash) RETURN_IF_ERROR(CheckSize(ref));
+  hashed_files_ += static_cast<int64_t>(to_hash.size());
   phase_ = Phase::kFiles;
   size_t next = 0;
   do {
@@ -495,6 +496,14 @@ void SyncSession::SendResult(absl::string_view id, const StateSummary& summary, 
   static auto& synced =
       *new CounterMetric("contree_synced_files_total",
                          "Files of syncs that ended, by what was done for each.", {"outcome"});
+  static auto& hits =
+      *new CounterMetric("contree_cache_hits_total", "What was asked for and there.", {"cache"});
+  static auto& misses = *new CounterMetric("contree_cache_misses_total",
+                                           "What was asked for and not there.", {"cache"});
+  // By their stats: what is not hashed again.
+  hits.Add({"file_hashes"},
+           static_cast<double>(std::max<int64_t>(0, summary.files - hashed_files_)));
+  misses.Add({"file_hashes"}, static_cast<double>(hashed_files_));
   synced.Add({"uploaded"}, static_cast<double>(intake_.uploaded_files()));
   synced.Add({"reused"}, static_cast<double>(summary.files - intake_.uploaded_files()));
   phase_ = Phase::kDone;

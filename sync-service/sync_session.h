@@ -102,6 +102,7 @@ class SyncSession {
   std::vector<std::string> gone_;    // directories that are no more
   std::vector<bool> needs_listing_;  // by directory
   size_t needed_listings_ = 0;
+  int64_t hashed_files_ = 0;          // the walker was asked for their hashes
   size_t pending_ = 0;                // files that are neither done nor gone
   std::vector<FileRef> asked_;        // contents, to be told in one message
   std::vector<KnownBlob> new_blobs_;  // to be stored together

@@ -14,14 +14,18 @@ constexpr size_t kMaxEntries = 4096;
 // A token this close to its end could end on its way.
 constexpr absl::Duration kSafety = absl::Seconds(5);
 
-void CountLook(bool is_hit) {
+void CountLook(bool is_hit, double by = 1) {
   static auto& looks = *new CounterMetric(
       "contree_registry_token_looks_total",
       "Tokens of registries that were needed, by whether one was at hand.", {"result"});
-  looks.Add({is_hit ? "hit" : "miss"});
+  looks.Add({is_hit ? "hit" : "miss"}, by);
 }
 
 }  // namespace
+
+TokenCache::TokenCache(Clock* clock) : clock_(clock) {
+  for (const bool is_hit : {true, false}) CountLook(is_hit, 0);
+}
 
 bool TokenCache::IsUsable(const Entry& entry) const {
   if (entry.token.value.empty()) return false;

@@ -38,7 +38,7 @@ class TokenCache {
   using Fetch = absl::FunctionRef<absl::StatusOr<RegistryToken>()>;
 
   // `clock` must outlive it.
-  explicit TokenCache(Clock* clock) : clock_(clock) {}
+  explicit TokenCache(Clock* clock);
   TokenCache(const TokenCache&) = delete;
   TokenCache& operator=(const TokenCache&) = delete;
 

@@ -65,15 +65,21 @@ void AddKnownCaller(const KnownCaller& caller,
   metadata.emplace(PrincipalKey(), caller.principal);
 }
 
+absl::string_view TenantOf(const grpc::ServerContextBase& server_context) {
+  return FindAny(server_context, TenantKey()).value_or(kLocalTenant);
+}
+
+absl::string_view RequestIdOf(const grpc::ServerContextBase& server_context) {
+  const absl::string_view id = Find(server_context, kRequestIdKey);
+  return id.size() <= kMaxRequestIdBytes ? id : "";
+}
+
 CallContext IncomingCall(const grpc::ServerContextBase& server_context) {
   CallContext context;
   const auto deadline = server_context.deadline();
   if (deadline != std::chrono::system_clock::time_point::max())
     context.deadline = absl::FromChrono(deadline);
-  if (const absl::string_view id = Find(server_context, kRequestIdKey);
-      id.size() <= kMaxRequestIdBytes) {
-    context.request_id = std::string(id);
-  }
+  context.request_id = std::string(RequestIdOf(server_context));
   if (const absl::string_view trace = Find(server_context, kTraceParentKey); !trace.empty()) {
     context.trace = CleanTraceContext(trace, Find(server_context, kTraceStateKey),
                                       Find(server_context, kBaggageKey));

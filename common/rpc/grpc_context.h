@@ -13,6 +13,7 @@
 #include <stop_token>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "common/rpc/call_context.h"
 
 namespace contree {
@@ -49,6 +50,11 @@ class OutgoingCall {
 // What an arriving call says of itself; a missing request id is made. `stop` stays empty: a
 // synchronous handler asks IsCancelled, a reactor has OnCancel.
 CallContext IncomingCall(const grpc::ServerContextBase& server_context);
+
+// Parts of that, for who needs nothing else: the tenant; the request id, empty where none was sent.
+// Both live as long as the call.
+absl::string_view TenantOf(const grpc::ServerContextBase& server_context);
+absl::string_view RequestIdOf(const grpc::ServerContextBase& server_context);
 
 }  // namespace contree
 

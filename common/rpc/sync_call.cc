@@ -9,7 +9,10 @@ constexpr absl::Duration kLookEvery = absl::Milliseconds(25);
 }  // namespace
 
 SyncCall::SyncCall(const grpc::ServerContext* server_context, TimerQueue* timers)
-    : server_context_(server_context), timers_(timers), context_(IncomingCall(*server_context)) {
+    : server_context_(server_context),
+      timers_(timers),
+      context_(IncomingCall(*server_context)),
+      log_(context_) {
   context_.stop = stop_.get_token();
   LookLater();
 }

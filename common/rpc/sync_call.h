@@ -2,7 +2,7 @@
 #define COMMON_RPC_SYNC_CALL_H_
 
 // One call of gRPC's synchronous API: its CallContext with a stop token that is requested soon
-// after the caller left.
+// after the caller left, and its ids on each line that the handler logs.
 
 #include <grpcpp/server_context.h>
 
@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/rpc/call_context.h"
+#include "common/rpc/call_log.h"
 #include "common/time/timer_queue.h"
 
 namespace contree {
@@ -37,6 +38,7 @@ class SyncCall {
   TimerQueue* const timers_;
   std::stop_source stop_;
   CallContext context_;
+  const CallLog log_;  // of the handler's thread
   absl::Mutex mutex_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<TimerQueue::Id> timer_ ABSL_GUARDED_BY(mutex_);

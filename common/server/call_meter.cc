@@ -9,7 +9,9 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/rpc/call_log.h"
 #include "common/rpc/grpc_context.h"
+#include "common/telemetry/log_scope.h"
 #include "common/telemetry/logging.h"
 #include "common/telemetry/metrics.h"
 
@@ -52,17 +54,23 @@ class CallMeter final : public grpc::experimental::Interceptor {
         slash == absl::string_view::npos ? "" : service.substr(slash + 1);
     service = service.substr(0, slash);
     if (absl::StartsWith(service, "grpc.health.")) return;
-    const CallContext context = IncomingCall(*call_->server_context());
+    const grpc::ServerContextBase& context = *call_->server_context();
     const std::string code =
         absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()));
     const absl::Duration took = absl::Now() - began_;
-    Calls().Add({service, method, context.tenant, code});
+    Calls().Add({service, method, TenantOf(context), code});
     Durations().Observe({service, method}, absl::ToDoubleSeconds(took));
+    if (IsLogged(LogLevel::kDebug)) LogCall(context, code, took);
+  }
+
+  void LogCall(const grpc::ServerContextBase& context, const std::string& code,
+               absl::Duration took) const {
+    const CallContext call = IncomingCall(context);
+    const LogScope ids({{"request_id", std::string(RequestIdOf(context))},
+                        {"trace_id", TraceIdOf(call.trace.traceparent)}});
     LogDebug("call", {{"method", call_->method()},
                       {"code", code},
-                      {"tenant", context.tenant},
-                      {"request_id", context.request_id},
-                      {"traceparent", context.trace.traceparent},
+                      {"tenant", call.tenant},
                       {"duration_ms", absl::StrCat(absl::ToDoubleMilliseconds(took))}});
   }
 

@@ -7,19 +7,23 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <iterator>
 #include <map>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/hash/hash.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 
 namespace contree {
 namespace {
 
 constexpr char kOther[] = "other";
+// As many as any metric here has.
+constexpr size_t kMaxLabels = 4;
 
 // Never destroyed: what counts at the end of the process still may.
 prometheus::Registry& ProcessRegistry() {
@@ -34,37 +38,115 @@ const prometheus::Histogram::BucketBoundaries& DurationBuckets() {
   return buckets;
 }
 
+size_t HashOf(absl::Span<const absl::string_view> values) {
+  size_t hash = values.size();
+  for (const absl::string_view value : values)
+    hash = hash * 31 + absl::Hash<absl::string_view>()(value);
+  return hash ^ (hash >> 29);
+}
+
+// Entries by lists of strings, found without a lock; none is ever taken out.
+template <typename Value>
+class GrowingTable {
+ public:
+  // nullptr: there is none.
+  Value* Find(absl::Span<const absl::string_view> key, size_t hash) const {
+    const Node* node = heads_[hash % kHeads].load(std::memory_order_acquire);
+    while (node != nullptr && !(node->hash == hash && IsSame(*node, key))) node = node->next;
+    return node == nullptr ? nullptr : node->value;
+  }
+  // One caller at a time; there must be none of that key yet.
+  void Insert(absl::Span<const absl::string_view> key, size_t hash, Value* value) {
+    std::atomic<const Node*>& head = heads_[hash % kHeads];
+    auto node = std::make_unique<Node>();
+    node->hash = hash;
+    for (const absl::string_view part : key) node->key.emplace_back(part);
+    node->value = value;
+    node->next = head.load(std::memory_order_relaxed);
+    head.store(node.get(), std::memory_order_release);
+    nodes_.push_back(std::move(node));
+  }
+  size_t size() const { return nodes_.size(); }  // for the one that inserts
+
+ private:
+  static constexpr size_t kHeads = 2048;
+
+  struct Node {
+    size_t hash;
+    std::vector<std::string> key;
+    Value* value;
+    const Node* next;
+  };
+
+  static bool IsSame(const Node& node, absl::Span<const absl::string_view> key) {
+    return std::equal(node.key.begin(), node.key.end(), key.begin(), key.end());
+  }
+
+  std::array<std::atomic<const Node*>, kHeads> heads_ = {};
+  std::vector<std::unique_ptr<Node>> nodes_;
+};
+
+// The tenant, or "other" for one that came after kMaxTenants others.
+absl::string_view BoundedTenant(absl::string_view tenant) {
+  struct Tenants {
+    absl::Mutex mutex;
+    GrowingTable<const char> known;
+    std::atomic<bool> are_full = false;
+  };
+  static auto& tenants = *new Tenants;
+  const absl::Span<const absl::string_view> key(&tenant, 1);
+  const size_t hash = HashOf(key);
+  static constexpr char kKnown = 0;
+  if (tenants.known.Find(key, hash) != nullptr) return tenant;
+  if (tenants.are_full.load(std::memory_order_relaxed)) return kOther;
+  absl::MutexLock lock(&tenants.mutex);
+  if (tenants.known.Find(key, hash) != nullptr) return tenant;
+  if (tenants.known.size() >= kMaxTenants) {
+    tenants.are_full = true;
+    return kOther;
+  }
+  tenants.known.Insert(key, hash, &kKnown);
+  return tenant;
+}
+
 // The series of one metric by the values of its labels.
 template <typename Metric>
 class SeriesTable {
  public:
   SeriesTable(prometheus::Family<Metric>& family, LabelNames names)
-      : family_(family), names_(std::move(names)) {}
+      : family_(family), names_(std::move(names)) {
+    names_.resize(std::min(names_.size(), kMaxLabels));
+    tenant_ = static_cast<size_t>(
+        std::distance(names_.begin(), std::find(names_.begin(), names_.end(), "tenant")));
+  }
 
   template <typename... Arguments>
-  Metric& Find(LabelValues values, const Arguments&... arguments) {
-    const std::string key = absl::StrJoin(values, absl::string_view("\0", 1));
-    {
-      absl::ReaderMutexLock lock(&mutex_);
-      if (const auto found = series_.find(key); found != series_.end()) return *found->second;
-    }
+  Metric& Find(LabelValues given, const Arguments&... arguments) {
+    std::array<absl::string_view, kMaxLabels> storage;
+    std::copy_n(given.begin(), std::min(given.size(), names_.size()), storage.begin());
+    const absl::Span<absl::string_view> values(storage.data(), names_.size());
+    if (tenant_ < values.size()) values[tenant_] = BoundedTenant(values[tenant_]);
+    size_t hash = HashOf(values);
+    if (Metric* const known = series_.Find(values, hash); known != nullptr) return *known;
     absl::MutexLock lock(&mutex_);
-    if (const auto found = series_.find(key); found != series_.end()) return *found->second;
-    const bool is_full = series_.size() >= kMaxSeries;
+    if (series_.size() >= kMaxSeries && tenant_ < values.size()) values[tenant_] = kOther;
+    if (series_.size() >= (tenant_ < values.size() ? 2 * kMaxSeries : kMaxSeries))
+      std::fill(values.begin(), values.end(), kOther);
+    hash = HashOf(values);
+    if (Metric* const known = series_.Find(values, hash); known != nullptr) return *known;
     std::map<std::string, std::string> labels;
-    auto value = values.begin();
-    for (const std::string& name : names_)
-      labels[name] = is_full ? kOther : std::string(value == values.end() ? "" : *value++);
+    for (size_t i = 0; i < names_.size(); ++i) labels[names_[i]] = std::string(values[i]);
     Metric& metric = family_.Add(labels, arguments...);
-    if (!is_full) series_[key] = &metric;
+    series_.Insert(values, hash, &metric);
     return metric;
   }
 
  private:
   prometheus::Family<Metric>& family_;
-  const LabelNames names_;
-  absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, Metric*> series_ ABSL_GUARDED_BY(mutex_);
+  LabelNames names_;
+  size_t tenant_;      // its place among the names; their number: there is none
+  absl::Mutex mutex_;  // of those who add a series
+  GrowingTable<Metric> series_;
 };
 
 }  // namespace

@@ -46,11 +46,20 @@ TEST(MetricsTest, DurationsFallIntoBuckets) {
 }
 
 TEST(MetricsTest, SeriesAreBounded) {
-  CounterMetric calls("test_bounded_total", "Calls.", {"tenant"});
-  for (size_t i = 0; i < kMaxSeries + 10; ++i) calls.Add({absl::StrCat("t", i)});
+  CounterMetric calls("test_bounded_total", "Calls.", {"method"});
+  for (size_t i = 0; i < kMaxSeries + 10; ++i) calls.Add({absl::StrCat("m", i)});
+  calls.Add({"m3"});
   const std::string text = MetricsText();
-  EXPECT_THAT(text, HasSubstr("test_bounded_total{tenant=\"other\"} 10\n"));
-  EXPECT_THAT(text, Not(HasSubstr(absl::StrCat("tenant=\"t", kMaxSeries, "\""))));
+  EXPECT_THAT(text, HasSubstr("test_bounded_total{method=\"other\"} 10\n"));
+  EXPECT_THAT(text, HasSubstr("test_bounded_total{method=\"m3\"} 2\n"));
+  EXPECT_THAT(text, Not(HasSubstr(absl::StrCat("method=\"m", kMaxSeries, "\""))));
+}
+
+TEST(MetricsTest, ManySeriesOfTenantsKeepTheirOtherLabels) {
+  CounterMetric calls("test_tenants_total", "Calls.", {"method", "tenant"});
+  for (size_t i = 0; i <= kMaxSeries; ++i) calls.Add({absl::StrCat("m", i), "a"});
+  EXPECT_THAT(MetricsText(),
+              HasSubstr(absl::StrCat("{method=\"m", kMaxSeries, "\",tenant=\"other\"} 1\n")));
 }
 
 TEST(MetricsTest, NothingIsLostAmongThreads) {
@@ -63,6 +72,20 @@ TEST(MetricsTest, NothingIsLostAmongThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(MetricsText(), HasSubstr("test_threads_total{thread=\"even\"} 4000\n"));
+}
+
+// Last: the tenants are the process's, and none is free afterwards.
+TEST(MetricsTest, TenantsAreBounded) {
+  CounterMetric first("test_first_total", "Calls.", {"tenant"});
+  CounterMetric second("test_second_total", "Calls.", {"tenant"});
+  first.Add({"early"});
+  for (size_t i = 0; i < kMaxTenants + 10; ++i) first.Add({absl::StrCat("t", i)});
+  second.Add({"early"});
+  second.Add({absl::StrCat("t", kMaxTenants + 1)});
+  const std::string text = MetricsText();
+  EXPECT_THAT(text, HasSubstr("test_second_total{tenant=\"early\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("test_second_total{tenant=\"other\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr(absl::StrCat("tenant=\"t", kMaxTenants, "\""))));
 }
 
 }  // namespace

@@ -47,9 +47,14 @@ CounterMetric& UpstreamRequests() {
 }
 
 GaugeMetric& UpstreamUp() {
-  static auto& metric =
-      *new GaugeMetric("contree_upstream_up",
-                       "1: the ConTree API answered the last request without an error of its own.");
+  static auto& metric = []() -> GaugeMetric& {
+    auto& made = *new GaugeMetric(
+        "contree_upstream_up",
+        "1: the ConTree API answered the last request without an error of its own, or was not "
+        "asked yet.");
+    made.Set({}, 1);
+    return made;
+  }();
   return metric;
 }
 
@@ -102,7 +107,9 @@ bool IsTransientHttpStatus(int status) {
 
 ApiTransport::ApiTransport(std::shared_ptr<HttpClient> http, ApiEndpoint endpoint, Clock* clock,
                            const RetryPolicy& retry)
-    : http_(std::move(http)), endpoint_(std::move(endpoint)), clock_(clock), retry_(retry) {}
+    : http_(std::move(http)), endpoint_(std::move(endpoint)), clock_(clock), retry_(retry) {
+  UpstreamUp();  // tells of itself from the start
+}
 
 absl::Status ApiTransport::ErrorOf(const ApiRequest& request, const HttpResponse& response) const {
   if (response.status >= 300 && response.status < 400) {

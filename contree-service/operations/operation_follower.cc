@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/rpc/call_log.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
 #include "common/telemetry/metrics.h"
@@ -58,12 +59,19 @@ OperationFollower::OperationFollower(const FollowPolicy& policy, const FollowerP
 absl::Status OperationFollower::Start() {
   Followed().Add({context_.tenant}, 1);
   on_stop_.emplace(context_.stop, Stop{weak_from_this()});
-  return parts_.threads->RunOrQueue([self = shared_from_this()] { self->Connect(); });
+  const absl::Status begun = parts_.threads->RunOrQueue([self = shared_from_this()] {
+    const CallLog log(self->context_);
+    self->Connect();
+  });
+  if (!begun.ok()) Followed().Add({context_.tenant}, -1);
+  return begun;
 }
 
 void OperationFollower::Next(Step step) {
-  const absl::Status begun =
-      parts_.threads->RunOrQueue([self = shared_from_this(), step] { (self.get()->*step)(); });
+  const absl::Status begun = parts_.threads->RunOrQueue([self = shared_from_this(), step] {
+    const CallLog log(self->context_);
+    (self.get()->*step)();
+  });
   if (begun.ok()) return;
   LogWarning("following an operation waits for a thread",
              {{"operation", operation_->id()}, {"error", std::string(begun.message())}});

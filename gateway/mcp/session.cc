@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/rpc/call_log.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
 #include "gateway/jsonrpc/error.h"
@@ -100,6 +101,7 @@ RequestContext PendingCall::NewContext() {
 
 absl::StatusOr<HandledRequest> PendingCall::Handle(RequestContext& context) {
   const absl::Time start = absl::Now();
+  const CallLog log(context.call);
   absl::StatusOr<HandledRequest> handled =
       context.era == Era::kSessions && context.can_subscribe &&
               (message_.method() == "resources/subscribe" ||

@@ -48,12 +48,15 @@ ordered_json DescriptorJson(const Tool& tool) {
 class ToolMeter {
  public:
   ToolMeter(absl::string_view tool, absl::string_view tenant)
-      : tool_(tool), tenant_(tenant), began_(absl::Now()) {}
+      : tool_(tool), tenant_(tenant), began_(absl::Now()) {
+    Running().Add({}, 1);
+  }
   ~ToolMeter() {
     static auto& calls = *new CounterMetric("contree_tool_calls_total", "Calls of MCP tools.",
                                             {"tool", "tenant", "outcome"});
     static auto& durations = *new DurationMetric("contree_tool_duration_seconds",
                                                  "How long calls of MCP tools took.", {"tool"});
+    Running().Add({}, -1);
     calls.Add({tool_, tenant_, outcome_});
     durations.Observe({tool_}, absl::ToDoubleSeconds(absl::Now() - began_));
   }
@@ -62,6 +65,12 @@ class ToolMeter {
   void set_outcome(absl::string_view outcome) { outcome_ = outcome; }
 
  private:
+  static GaugeMetric& Running() {
+    static auto& metric = *new GaugeMetric("contree_tool_calls_running",
+                                           "Calls of MCP tools that were not answered yet.");
+    return metric;
+  }
+
   const absl::string_view tool_;
   const absl::string_view tenant_;
   const absl::Time began_;

@@ -5,11 +5,21 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/telemetry/metrics.h"
 #include "gateway/jsonrpc/error.h"
 #include "gateway/mcp/listening.h"
 #include "gateway/transport/streamed_call.h"
 
 namespace contree::gateway {
+namespace {
+
+GaugeMetric& OpenStreams() {
+  static auto& metric =
+      *new GaugeMetric("contree_open_streams", "Streams of events that clients listen to.");
+  return metric;
+}
+
+}  // namespace
 
 // One stream. It lives as long as its answer is open.
 class PushStreams::Stream {
@@ -71,7 +81,9 @@ PushStreams::PushStreams(const McpServer& server, HttpSessions& sessions,
       sessions_(sessions),
       keep_alive_(keep_alive),
       max_streams_(max_streams),
-      loop_(std::move(loop)) {}
+      loop_(std::move(loop)) {
+  OpenStreams().Add({}, 0);
+}
 
 PushStreams::~PushStreams() = default;
 
@@ -81,6 +93,7 @@ std::shared_ptr<PushStreams::Stream> PushStreams::NewStream(HttpExchange& exchan
     absl::MutexLock lock(&mutex_);
     if (!stopped_ && streams_.size() < max_streams_) {
       streams_.try_emplace(stream.get(), stream);
+      OpenStreams().Add({}, 1);
       return stream;
     }
   }
@@ -94,7 +107,7 @@ std::shared_ptr<PushStreams::Stream> PushStreams::NewStream(HttpExchange& exchan
 
 void PushStreams::Forget(const Stream* stream) {
   absl::MutexLock lock(&mutex_);
-  streams_.erase(stream);
+  if (streams_.erase(stream) > 0) OpenStreams().Add({}, -1);
 }
 
 void PushStreams::Respond(const std::shared_ptr<Stream>& stream, HttpExchange& exchange) {

@@ -44,7 +44,9 @@ Operations::Operations(const Options& options, ImageStore& images, SandboxLaunch
       launcher_(launcher),
       store_(store),
       instances_(options.max_concurrent, std::min(options.max_concurrent, kInstanceWorkers)),
-      jobs_(options.max_concurrent_jobs, options.max_concurrent_jobs) {}
+      jobs_(options.max_concurrent_jobs, options.max_concurrent_jobs) {
+  for (const char* state : {"waiting", "running"}) Load().Add({state}, 0);
+}
 
 Operations::~Operations() { Stop(absl::ZeroDuration()); }
 

@@ -1,0 +1,76 @@
+// What counting costs a gRPC server: the same calls over loopback to one that counts and to one
+// that does not, by turns.
+//   bazel run -c opt //common/server:call_meter_benchmark -- --benchmark_repetitions=10
+//       --benchmark_enable_random_interleaving --benchmark_report_aggregates_only
+
+#include <benchmark/benchmark.h>
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/server/call_meter.h"
+#include "contree/auth/v1/registry_auth_service.grpc.pb.h"
+
+namespace contree {
+namespace {
+
+using auth::v1::RegistryAuthService;
+
+class EmptyAnswers final : public RegistryAuthService::Service {
+  grpc::Status ListCredentials(grpc::ServerContext*, const auth::v1::ListCredentialsRequest*,
+                               auth::v1::ListCredentialsResponse*) override {
+    return grpc::Status::OK;
+  }
+};
+
+struct Served {
+  explicit Served(bool counts) {
+    grpc::ServerBuilder builder;
+    builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 2);
+    builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 16);
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&service);
+    if (counts) {
+      std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> factories;
+      factories.push_back(MakeCallMeter());
+      builder.experimental().SetInterceptorCreators(std::move(factories));
+    }
+    server = builder.BuildAndStart();
+    stub = RegistryAuthService::NewStub(
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+  }
+
+  EmptyAnswers service;
+  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<RegistryAuthService::Stub> stub;
+};
+
+void Call(benchmark::State& state, bool counts) {
+  static auto& counting = *new Served(true);
+  static auto& plain = *new Served(false);
+  RegistryAuthService::Stub& stub = counts ? *counting.stub : *plain.stub;
+  const auth::v1::ListCredentialsRequest request;
+  for (auto _ : state) {
+    grpc::ClientContext context;
+    auth::v1::ListCredentialsResponse response;
+    const grpc::Status status = stub.ListCredentials(&context, request, &response);
+    if (!status.ok()) state.SkipWithError(status.error_message().c_str());
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void Counted(benchmark::State& state) { Call(state, true); }
+void NotCounted(benchmark::State& state) { Call(state, false); }
+
+BENCHMARK(Counted)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(NotCounted)->Threads(1)->Threads(4)->UseRealTime();
+
+}  // namespace
+}  // namespace contree
+
+BENCHMARK_MAIN();
