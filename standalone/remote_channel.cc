@@ -143,6 +143,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToRemote(const RemoteOptio
     return absl::InvalidArgumentError(
         absl::StrCat("--remote is '", options.url, "'; it must look like https://HOST[:PORT]"));
   }
+  const grpc::ChannelArguments arguments = ServiceChannelArguments();
   ASSIGN_OR_RETURN(std::unique_ptr<TokenCredentials> token, TokenCredentials::Create(options));
   grpc::SslCredentialsOptions tls;
   if (!options.ca_file.empty()) {
@@ -158,7 +159,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToRemote(const RemoteOptio
       FormatAddress(url.host, url.port),
       grpc::CompositeChannelCredentials(grpc::SslCredentials(tls),
                                         grpc::MetadataCredentialsFromPlugin(std::move(token))),
-      ServiceChannelArguments(), std::move(interceptors));
+      arguments, std::move(interceptors));
 }
 
 }  // namespace contree::standalone

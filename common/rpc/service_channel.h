@@ -21,7 +21,8 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
 absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address,
                                                          const TlsFiles& tls);
 
-// What all of them are made with, for channels of another kind.
+// What all of them are made with, for channels of another kind. To be called before anything else
+// of gRPC is: it also sets how often gRPC looks at connections that nobody waits for.
 grpc::ChannelArguments ServiceChannelArguments();
 
 }  // namespace contree

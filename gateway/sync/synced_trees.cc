@@ -29,10 +29,12 @@ int HalfOfTheUsersWatches() {
 SyncedTrees::SyncedTrees(bool is_watching)
     : max_watches_(is_watching ? HalfOfTheUsersWatches() : 0) {}
 
-std::shared_ptr<WatchedTree> SyncedTrees::Find(std::shared_ptr<const TreeRoot> root,
+std::shared_ptr<WatchedTree> SyncedTrees::Find(absl::string_view tenant,
+                                               std::shared_ptr<const TreeRoot> root,
                                                const IgnorePatterns& excludes) {
   if (max_watches_ == 0) return std::make_shared<WatchedTree>(std::move(root), excludes, 0);
-  const std::string key = absl::StrCat(root->path, absl::string_view("\0", 1), excludes.key());
+  const absl::string_view end("\0", 1);
+  const std::string key = absl::StrCat(tenant, end, root->path, end, excludes.key());
   absl::MutexLock lock(&mutex_);
   int watches = 0;
   for (auto kept = kept_.begin(); kept != kept_.end();) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "gateway/sync/ignore_pattern.h"
 #include "gateway/sync/tree.h"
@@ -22,8 +23,9 @@ class SyncedTrees {
   explicit SyncedTrees(bool is_watching);
 
   // The tree of this directory without what is excluded; the same one as long as it is in use and
-  // its path leads to the same directory.
-  std::shared_ptr<WatchedTree> Find(std::shared_ptr<const TreeRoot> root,
+  // its path leads to the same directory. Each tenant has its own: what one has synced, another one
+  // has not.
+  std::shared_ptr<WatchedTree> Find(absl::string_view tenant, std::shared_ptr<const TreeRoot> root,
                                     const IgnorePatterns& excludes);
 
  private:

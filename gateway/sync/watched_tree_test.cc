@@ -272,13 +272,14 @@ TEST_F(WatchedTreeTest, LostEventsMakeItWalk) {
 
 TEST_F(WatchedTreeTest, ARootThatMovedIsAnotherTree) {
   SyncedTrees trees(/*is_watching=*/true);
-  const auto first = trees.Find(Root(), {});
-  EXPECT_EQ(trees.Find(Root(), {}), first);
-  EXPECT_NE(trees.Find(Root(), *IgnorePatterns::Parse(std::vector<std::string>{"x"})), first);
+  const auto first = trees.Find("t", Root(), {});
+  EXPECT_EQ(trees.Find("t", Root(), {}), first);
+  EXPECT_NE(trees.Find("another", Root(), {}), first);
+  EXPECT_NE(trees.Find("t", Root(), *IgnorePatterns::Parse(std::vector<std::string>{"x"})), first);
   first->Settle(LookAt(*first));
   std::filesystem::rename(directory_.File("tree"), directory_.File("moved"));
   WriteFile(File("other.txt"), "another directory under the old name");
-  const auto second = trees.Find(Root(), {});
+  const auto second = trees.Find("t", Root(), {});
   EXPECT_NE(second, first);
   EXPECT_THAT(Paths(*LookAt(*second).tree), ElementsAre("other.txt"));
   // Whoever still has the first one sees what he opened.
@@ -289,7 +290,7 @@ TEST_F(WatchedTreeTest, ARootThatMovedIsAnotherTree) {
 
 TEST_F(WatchedTreeTest, WithoutWatchingEachLookWalks) {
   SyncedTrees trees(/*is_watching=*/false);
-  const auto tree = trees.Find(Root(), {});
+  const auto tree = trees.Find("t", Root(), {});
   tree->Settle(LookAt(*tree));
   EXPECT_TRUE(LookAt(*tree).is_walked);
   EXPECT_EQ(tree->watches(), 0);

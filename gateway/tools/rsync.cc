@@ -144,7 +144,7 @@ absl::StatusOr<ToolOutput> HandleRsync(const json& arguments, RequestContext& co
   if (root->is_directory) {
     if (!exclude.empty()) target.view = Sha256Hex(patterns.key());
     target.destination = destination.path;
-    watched = services.trees->Find(root, patterns);
+    watched = services.trees->Find(context.call.tenant, root, patterns);
     ASSIGN_OR_RETURN(look, watched->Look(context.call.stop));
     target.is_watched = look.is_watched;
   } else {

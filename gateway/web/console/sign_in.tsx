@@ -14,8 +14,8 @@ export async function send(url: string, init: RequestInit = {}): Promise<Respons
   const token = sessionStorage.getItem(key);
   if (token !== null) headers.set("Authorization", `Bearer ${token}`);
   const response = await fetch(url, { ...init, headers });
-  // A token that another one replaced meanwhile does not count.
-  if (response.status === 401 && token === sessionStorage.getItem(key)) {
+  // A token that another one replaced meanwhile does not count; nor does a platform that does not take the service's.
+  if (response.status === 401 && response.headers.has("WWW-Authenticate") && token === sessionStorage.getItem(key)) {
     setRefused(token === null ? "This server asks who you are." : "The server did not take this token.");
   }
   return response;
