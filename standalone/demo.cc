@@ -1,9 +1,15 @@
 #include "standalone/demo.h"
 
+#include <stdlib.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,6 +31,7 @@ using nlohmann::json;
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(60);
 constexpr char kBase[] = "tag:busybox:latest";
+constexpr int kProjectFiles = 300;
 constexpr char kTag[] = "demo/greeter/busybox:latest";
 
 // Back to the line's beginning, and empty it.
@@ -49,6 +56,31 @@ void PrintTree(const Node& node, const std::string& indent, std::ostream& out) {
   }
 }
 
+// A directory of this machine for as long as this lives.
+class Scratch {
+ public:
+  Scratch() {
+    std::error_code error;
+    path_ = absl::StrCat(std::filesystem::temp_directory_path(error).string(), "/contree-XXXXXX");
+    if (mkdtemp(path_.data()) == nullptr) {
+      status_ = absl::ErrnoToStatus(errno, absl::StrCat("cannot make a directory like ", path_));
+      path_.clear();
+    }
+  }
+  ~Scratch() {
+    std::error_code error;
+    if (!path_.empty()) std::filesystem::remove_all(path_, error);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const absl::Status& status() const { return status_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  absl::Status status_;
+};
+
 class Demo {
  public:
   // `is_watched`: `out` is a terminal, where a step can be seen while it runs.
@@ -68,6 +100,8 @@ class Demo {
         Step("Branch: two experiments at once from that image", [this] { return Branch(); }));
     RETURN_IF_ERROR(
         Step("Read a file of one branch; nothing runs for it", [this] { return ReadOneBranch(); }));
+    RETURN_IF_ERROR(Step("Sync a directory of this machine, edit a file, sync, and run on it",
+                         [this] { return SyncAndRun(); }));
     RETURN_IF_ERROR(Step("Roll back: the tag went to the broken branch, and returns",
                          [this] { return RollBack(); }));
     RETURN_IF_ERROR(Step("Destroy everything, fearlessly", [this] { return Destroy(); }));
@@ -218,6 +252,33 @@ class Demo {
     SayOutput(file.at("content").get<std::string>());
     return Check(file.at("content") == "#!/bin/sh\necho \"HELLO, ${1:-world}.\"\n",
                  "the louder greet", file);
+  }
+
+  absl::Status SyncAndRun() {
+    const Scratch project;
+    RETURN_IF_ERROR(project.status());
+    for (int i = 0; i < kProjectFiles; ++i)
+      std::ofstream(absl::StrCat(project.path(), "/part_", i, ".txt")) << "part " << i << "\n";
+    const json sync = {{"source", project.path()}, {"destination", "/project"}};
+    ASSIGN_OR_RETURN(const json first, Call("rsync", sync));
+    Say(absl::StrCat("rsync ", project.path(), ": ", first.at("uploaded_files").dump(),
+                     " files uploaded"));
+    RETURN_IF_ERROR(
+        Check(first.at("files") == kProjectFiles, "all of the files to be carried", first));
+    std::ofstream(absl::StrCat(project.path(), "/part_7.txt")) << project.path() << "\n";
+    ASSIGN_OR_RETURN(const json second, Call("rsync", sync));
+    Say(absl::StrCat("after an edit: ", second.at("uploaded_files").dump(), " file uploaded, ",
+                     second.at("reused_files").dump(), " reused"));
+    RETURN_IF_ERROR(Check(second.at("uploaded_files") == 1, "one file to be uploaded", second));
+    const std::string command = "ls /project | wc -l; cat /project/part_7.txt";
+    Say(absl::StrCat("$ ", command));
+    ASSIGN_OR_RETURN(const json run,
+                     Call("run", {{"command", command},
+                                  {"image", absl::StrCat("tag:", kTag)},
+                                  {"directory_state_id", second.at("directory_state_id")}}));
+    SayOutput(run.at("stdout").get<std::string>());
+    return Check(run.at("stdout") == absl::StrCat(kProjectFiles, "\n", project.path(), "\n"),
+                 "the files as they are here", run);
   }
 
   absl::Status RollBack() {

@@ -20,7 +20,8 @@ TEST(DemoTest, ChecksEveryStepAndPrintsTheTreeAlsoOnAStateThatIsUsed) {
     ASSERT_OK_AND_ASSIGN(const int exit_code, demo->Wait(absl::Seconds(120)));
     const std::string output = demo->Output();
     EXPECT_EQ(exit_code, 0) << output;
-    EXPECT_THAT(output, HasSubstr("7. Destroy everything"));
+    EXPECT_THAT(output, HasSubstr("8. Destroy everything"));
+    EXPECT_THAT(output, HasSubstr("after an edit: 1 file uploaded, 299 reused"));
     EXPECT_THAT(output, HasSubstr("└─"));
     EXPECT_THAT(output, HasSubstr("Every result was checked."));
     EXPECT_THAT(output, Not(HasSubstr("\r"))) << "no terminal, no rewriting of lines";
