@@ -52,7 +52,10 @@ class ContreeServiceTest : public testing::Test {
 
   void Start() {
     auto service = ContreeService::Create(
-        {.state_dir = temp_.File("state"), .max_stream_silence = max_stream_silence_}, &endpoint_);
+        {.state_dir = temp_.File("state"),
+         .max_stream_silence = max_stream_silence_,
+         .limits = &limits_},
+        &endpoint_);
     EXPECT_OK(service);
     service_ = *std::move(service);
     auto server = GrpcServer::Start({.listen = ""}, {service_->grpc_service()});
