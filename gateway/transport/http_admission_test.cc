@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/limits/tenant_limits.h"
 #include "common/testing/raw_client.h"
 #include "common/testing/status_matchers.h"
+#include "common/time/clock.h"
 #include "gateway/testing/fake_backend.h"
 #include "gateway/testing/http_exchange.h"
 #include "gateway/testing/http_test_client.h"
