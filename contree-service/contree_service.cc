@@ -28,7 +28,8 @@ class AssembledContreeService final : public ContreeService {
   AssembledContreeService(std::unique_ptr<ContreeStore> store,
                           std::unique_ptr<HttpStreamLoop> streams,
                           std::unique_ptr<AuditLog> audit_log,
-                          const OperationTrackerOptions& tracking, ApiEndpointSource* endpoints)
+                          const OperationTrackerOptions& tracking, TenantLimits* limits,
+                          ApiEndpointSource* endpoints)
       : store_(std::move(store)),
         streams_(std::move(streams)),
         audit_log_(std::move(audit_log)),
@@ -36,8 +37,8 @@ class AssembledContreeService final : public ContreeService {
         resolver_(&clock_),
         tracker_(WithFinalRecordsTold(tracking), &apis_, store_.get(), streams_.get(), &clock_),
         images_(&apis_, &resolver_),
-        files_(&apis_, &resolver_),
-        operations_(&apis_, &resolver_, store_.get(), &tracker_, &clock_),
+        files_(&apis_, &resolver_, limits),
+        operations_(&apis_, &resolver_, store_.get(), &tracker_, &clock_, limits),
         lineage_(&apis_, &resolver_, store_.get(), &clock_),
         grpc_service_(&images_, &files_, &operations_, &lineage_, &tracker_, audit_log_.get()),
         recovery_(&apis_, store_.get(), &tracker_, &clock_),
@@ -91,7 +92,8 @@ absl::StatusOr<std::unique_ptr<ContreeService>> ContreeService::Create(
   static RealClock& wall_clock = *new RealClock();
   ASSIGN_OR_RETURN(auto audit_log, AuditLog::Open(options.audit_log, &wall_clock));
   return std::make_unique<AssembledContreeService>(std::move(store), std::move(streams),
-                                                   std::move(audit_log), tracking, endpoints);
+                                                   std::move(audit_log), tracking, options.limits,
+                                                   endpoints);
 }
 
 }  // namespace contree

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/limits/tenant_limits.h"
 #include "contree-service/api_endpoint.h"
 
 namespace contree {
@@ -24,6 +25,8 @@ struct ContreeServiceOptions {
   // A file to which each run, import, upload, tag and cancellation adds a line (audit_log.h); "-":
   // stderr; empty: none does.
   std::string audit_log = "";
+  // What tenants may run at once and upload in a day; null: anything. Must outlive the service.
+  TenantLimits* limits = nullptr;
 };
 
 class ContreeService {

@@ -159,9 +159,10 @@ class FileSearch {
 
 }  // namespace
 
-FileHandlers::FileHandlers(ApiDirectory* apis, ImageResolver* resolver)
+FileHandlers::FileHandlers(ApiDirectory* apis, ImageResolver* resolver, TenantLimits* limits)
     : apis_(apis),
       resolver_(resolver),
+      limits_(limits),
       listings_(kMaxListingsBytes),
       files_(kMaxFilesBytes),
       searchers_(kMaxSearchers) {
@@ -282,14 +283,27 @@ absl::StatusOr<v1::UploadFileResponse> FileHandlers::UploadFile(
   const std::optional<size_t> size =
       header.has_size() ? std::optional<size_t>(static_cast<size_t>(header.size())) : std::nullopt;
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
-  const auto next_piece = [&next]() -> absl::StatusOr<std::string> {
+  // What is said beforehand is taken at once, what is not as it comes: nothing is sent in vain.
+  int64_t taken = 0;
+  const auto take = [&](int64_t bytes) {
+    if (limits_ == nullptr || bytes <= taken) return absl::OkStatus();
+    const int64_t more = bytes - taken;
+    taken = bytes;
+    return limits_->TakeUploadBytes(context.tenant, more);
+  };
+  RETURN_IF_ERROR(take(header.size()));
+  int64_t sent = 0;
+  const auto next_piece = [&]() -> absl::StatusOr<std::string> {
     while (true) {
       ASSIGN_OR_RETURN(std::optional<v1::UploadFileRequest> message, next());
       if (!message.has_value()) return std::string();
       if (!message->has_data())
         return absl::InvalidArgumentError("an upload has one header, at its beginning");
       // An empty piece would end the body.
-      if (!message->data().empty()) return std::move(*message->mutable_data());
+      if (message->data().empty()) continue;
+      sent += static_cast<int64_t>(message->data().size());
+      RETURN_IF_ERROR(take(sent));
+      return std::move(*message->mutable_data());
     }
   };
   v1::UploadFileResponse response;

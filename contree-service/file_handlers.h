@@ -15,6 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/limits/tenant_limits.h"
 #include "common/rpc/call_context.h"
 #include "common/threads/growing_thread_pool.h"
 #include "contree-service/api/api_directory.h"
@@ -28,7 +29,8 @@ namespace contree {
 // message, and there is none where there is nothing to say.
 class FileHandlers {
  public:
-  FileHandlers(ApiDirectory* apis, ImageResolver* resolver);  // which must outlive it
+  // All must outlive it. `limits` null: tenants upload what they like.
+  FileHandlers(ApiDirectory* apis, ImageResolver* resolver, TenantLimits* limits = nullptr);
 
   absl::Status ListFiles(
       const v1::ListFilesRequest& request, const CallContext& context,
@@ -50,6 +52,7 @@ class FileHandlers {
  private:
   ApiDirectory* const apis_;
   ImageResolver* const resolver_;
+  TenantLimits* const limits_;
   ByteBoundedCache<std::vector<v1::ListFilesResponse>> listings_;
   ByteBoundedCache<v1::ReadFileResponse> files_;
   GrowingThreadPool searchers_;

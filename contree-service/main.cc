@@ -41,6 +41,7 @@ int Main(int argc, char** argv) {
   std::string token_file;
   std::string credentials_dir;
   std::string audit_log;
+  std::shared_ptr<TenantLimits> limits;
   return RunServerProgram(
       argc, argv,
       {.name = "contree-service",
@@ -67,8 +68,10 @@ int Main(int argc, char** argv) {
                             "line of JSON: who, what, with what outcome; - is stderr")
                  ->envname("CONTREE_MCP_AUDIT_LOG");
            },
+       .limits = &limits,
        .open = [&](const std::string& state_dir) -> absl::StatusOr<std::unique_ptr<ServedParts>> {
-         const ContreeServiceOptions options = {.state_dir = state_dir, .audit_log = audit_log};
+         const ContreeServiceOptions options = {
+             .state_dir = state_dir, .audit_log = audit_log, .limits = limits.get()};
          if (!credentials_dir.empty()) {
            ASSIGN_OR_RETURN(std::unique_ptr<CredentialsDirectory> directory,
                             CredentialsDirectory::Open(credentials_dir));

@@ -26,11 +26,20 @@ StoreScope ScopeOf(const ContreeApi& api, const CallContext& context) {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<TenantLimits::Place>> OperationHandlers::TakePlace(
+    const CallContext& context) {
+  if (limits_ == nullptr) return std::unique_ptr<TenantLimits::Place>();
+  return limits_->TakeOperation(context.tenant, [this, &context] {
+    return static_cast<int64_t>(tracker_->running_count(context.tenant));
+  });
+}
+
 absl::StatusOr<v1::RunInstanceResponse> OperationHandlers::RunInstance(
     const v1::RunInstanceRequest& request, const CallContext& context) {
   RETURN_IF_ERROR(CheckRunInstance(request));
   ASSIGN_OR_RETURN(const ImageArgument image, ParseImageArgument(request.image()));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  ASSIGN_OR_RETURN(const auto place, TakePlace(context));
   v1::RunInstanceResponse response;
   // The platform resolves the tag itself: one exchange less, and no moment in which the tag can
   // move.
@@ -51,6 +60,7 @@ absl::StatusOr<v1::ImportImageResponse> OperationHandlers::ImportImage(
     const v1::ImportImageRequest& request, const CallContext& context) {
   RETURN_IF_ERROR(CheckImportImage(request));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  ASSIGN_OR_RETURN(const auto place, TakePlace(context));
   v1::ImportImageResponse response;
   ASSIGN_OR_RETURN(*response.mutable_operation_id(), api.StartImport(request, context));
   Remember(api,

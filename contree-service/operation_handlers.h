@@ -4,9 +4,11 @@
 // The RPCs that start, show and end operations. (Watching is in watch_reactors.h.) The errors are
 // those of the proto.
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/limits/tenant_limits.h"
 #include "common/rpc/call_context.h"
 #include "common/time/clock.h"
 #include "contree-service/api/api_directory.h"
@@ -20,10 +22,15 @@ namespace contree {
 // Thread-safe.
 class OperationHandlers {
  public:
-  // All must outlive it.
+  // All must outlive it. `limits` null: tenants run what they like.
   OperationHandlers(ApiDirectory* apis, ImageResolver* resolver, ContreeStore* store,
-                    OperationTracker* tracker, Clock* clock)
-      : apis_(apis), resolver_(resolver), store_(store), tracker_(tracker), clock_(clock) {}
+                    OperationTracker* tracker, Clock* clock, TenantLimits* limits = nullptr)
+      : apis_(apis),
+        resolver_(resolver),
+        store_(store),
+        tracker_(tracker),
+        clock_(clock),
+        limits_(limits) {}
 
   absl::StatusOr<v1::RunInstanceResponse> RunInstance(const v1::RunInstanceRequest& request,
                                                       const CallContext& context);
@@ -37,6 +44,9 @@ class OperationHandlers {
       const v1::CancelOperationRequest& request, const CallContext& context);
 
  private:
+  // To be held from before an operation is started until it is remembered; nullptr: no limits.
+  // ResourceExhausted: the tenant runs as many as it may.
+  absl::StatusOr<std::unique_ptr<TenantLimits::Place>> TakePlace(const CallContext& context);
   // An operation runs from here on: follows it and stores it. What fails must not hide its id.
   void Remember(const ContreeApi& api, const StartedOperation& operation,
                 const CallContext& context);
@@ -49,6 +59,7 @@ class OperationHandlers {
   ContreeStore* const store_;
   OperationTracker* const tracker_;
   Clock* const clock_;
+  TenantLimits* const limits_;
 };
 
 }  // namespace contree

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/auth/auth_options.h"
 #include "common/http/base_url.h"
+#include "common/limits/tenant_limits.h"
 #include "common/rpc/service_channel.h"
 #include "common/server/admin_server.h"
 #include "common/server/grpc_server.h"
@@ -24,6 +25,7 @@
 #include "common/server/termination.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
+#include "common/time/clock.h"
 #include "gateway/gateway.h"
 #include "gateway/workspace/workspace.h"
 
@@ -49,6 +51,7 @@ struct Flags {
   SecurityFlags security;
   TlsFiles services_tls;
   std::string public_url;
+  std::string limits_file;
   std::string admin_listen;
 };
 
@@ -95,6 +98,11 @@ void Declare(Flags& flags, CLI::App& app) {
       ->envname("CONTREE_MCP_NO_WATCH");
   AddServicesTlsFlags(flags.services_tls, app);
   AddSecurityFlags(flags.security, app);
+  app.add_option(
+         "--limits-file", flags.limits_file,
+         "JSON of what each tenant may use over HTTP (requests_per_second); read again when "
+         "it changes; no limits by default")
+      ->envname("CONTREE_MCP_LIMITS_FILE");
   app.add_option("--admin-listen", flags.admin_listen,
                  "HOST:PORT of /metrics, /healthz and /readyz over plain HTTP; none by default")
       ->envname("CONTREE_MCP_ADMIN_LISTEN");
@@ -130,7 +138,8 @@ absl::Status ServeStdio(Gateway& gateway, const std::string& grpc_address,
 
 absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
                        std::shared_ptr<Authenticator> authenticator,
-                       const std::string& grpc_address, std::atomic<bool>& is_ready) {
+                       std::shared_ptr<TenantLimits> limits, const std::string& grpc_address,
+                       std::atomic<bool>& is_ready) {
   if (authenticator == nullptr && !IsLoopback(flags.http_listen)) {
     return absl::PermissionDeniedError(absl::StrCat(
         "refusing to listen on ", flags.http_listen,
@@ -144,6 +153,7 @@ absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
       .admission = {
           .authenticator = std::move(authenticator),
           .issuer = flags.security.auth.mode == "jwt" ? flags.security.auth.jwt_issuer : "",
+          .limits = std::move(limits),
           .public_url = flags.public_url}};
   if (!flags.public_url.empty()) {
     ASSIGN_OR_RETURN(const BaseUrl url, ParseBaseUrl(flags.public_url));
@@ -173,6 +183,11 @@ absl::Status Serve(const Flags& flags) {
   RETURN_IF_ERROR(InitLogging("contree-gateway", flags.log_level));
   ASSIGN_OR_RETURN(std::shared_ptr<Authenticator> authenticator,
                    OpenAuthenticator(flags.security.auth));
+  static RealClock& clock = *new RealClock();  // for what outlives this
+  std::shared_ptr<TenantLimits> limits;
+  if (!flags.limits_file.empty()) {
+    ASSIGN_OR_RETURN(limits, TenantLimits::Open(flags.limits_file, &clock));
+  }
   if (authenticator != nullptr && flags.mode == "stdio") {
     return absl::InvalidArgumentError(
         "--auth is about callers over HTTP: over stdio the caller is whoever starts this program");
@@ -204,7 +219,7 @@ absl::Status Serve(const Flags& flags) {
   absl::Status status =
       flags.mode == "stdio"
           ? ServeStdio(*gateway, grpc_server->address(), is_ready)
-          : ServeHttp(*gateway, flags, authenticator, grpc_server->address(), is_ready);
+          : ServeHttp(*gateway, flags, authenticator, limits, grpc_server->address(), is_ready);
   grpc_server->Drain(kDrainGrace);
   if (status.ok()) LogInfo("contree-gateway has ended");
   return status;

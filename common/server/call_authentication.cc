@@ -28,8 +28,8 @@ std::optional<absl::string_view> Only(const Metadata& metadata, const char* key)
 
 class CallGuard final : public grpc::AuthMetadataProcessor {
  public:
-  explicit CallGuard(std::shared_ptr<Authenticator> authenticator)
-      : authenticator_(std::move(authenticator)) {}
+  CallGuard(std::shared_ptr<Authenticator> authenticator, std::shared_ptr<TenantLimits> limits)
+      : authenticator_(std::move(authenticator)), limits_(std::move(limits)) {}
 
   bool IsBlocking() const override { return false; }
 
@@ -45,7 +45,7 @@ class CallGuard final : public grpc::AuthMetadataProcessor {
     if (!scope.has_value()) return absl::OkStatus();
     const std::optional<absl::string_view> authorization = Only(metadata, kAuthorizationKey);
     if (authenticator_ == nullptr) {
-      if (authorization == "") return absl::OkStatus();
+      if (authorization == "") return Take(kLocalTenant);
       return absl::UnauthenticatedError(
           "this server does not look at tokens, so it takes none: start it with --auth=keys or "
           "--auth=jwt");
@@ -54,10 +54,17 @@ class CallGuard final : public grpc::AuthMetadataProcessor {
     const absl::StatusOr<Identity> identity =
         authenticator_->Authenticate(BearerTokenOf(*authorization));
     if (!identity.ok()) return identity.status();
-    return identity->scopes.Has(*scope) ? absl::OkStatus() : ScopeMissing(*scope);
+    return identity->scopes.Has(*scope) ? Take(identity->tenant) : ScopeMissing(*scope);
+  }
+
+  absl::Status Take(absl::string_view tenant) {
+    if (limits_ == nullptr) return absl::OkStatus();
+    const absl::Duration wait = limits_->TakeRequest(tenant);
+    return wait == absl::ZeroDuration() ? absl::OkStatus() : TenantLimits::TooManyRequests(wait);
   }
 
   const std::shared_ptr<Authenticator> authenticator_;
+  const std::shared_ptr<TenantLimits> limits_;
 };
 
 // Of one call; lives as long as its ServerContext.
@@ -107,8 +114,8 @@ class CallerTellingFactory final : public grpc::experimental::ServerInterceptorF
 }  // namespace
 
 std::shared_ptr<grpc::AuthMetadataProcessor> MakeCallGuard(
-    std::shared_ptr<Authenticator> authenticator) {
-  return std::make_shared<CallGuard>(std::move(authenticator));
+    std::shared_ptr<Authenticator> authenticator, std::shared_ptr<TenantLimits> limits) {
+  return std::make_shared<CallGuard>(std::move(authenticator), std::move(limits));
 }
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeCallerTelling(

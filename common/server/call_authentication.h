@@ -12,15 +12,17 @@
 #include <memory>
 
 #include "common/auth/authenticator.h"
+#include "common/limits/tenant_limits.h"
 
 namespace contree {
 
 // Refuses calls without a token that holds (UNAUTHENTICATED) or without the scope of the method
 // (PERMISSION_DENIED, see common/auth/method_access.h); never waits. `authenticator` null:
 // everybody is let in but those who show a token, for whoever sends one relies on its being looked
-// at.
+// at. `limits`, if any: calls beyond the tenant's requests per second are refused with
+// RESOURCE_EXHAUSTED, whose message says when to try again (gRPC lets a guard send no metadata).
 std::shared_ptr<grpc::AuthMetadataProcessor> MakeCallGuard(
-    std::shared_ptr<Authenticator> authenticator);
+    std::shared_ptr<Authenticator> authenticator, std::shared_ptr<TenantLimits> limits = nullptr);
 
 // Tells handlers the tenant and principal of each call. A call whose token does not hold any more,
 // or which came past the guard, is of the tenant "" that nobody is, and cancelled.

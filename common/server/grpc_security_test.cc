@@ -18,12 +18,14 @@
 #include "absl/time/clock.h"
 #include "common/auth/authenticator.h"
 #include "common/files/state_directory.h"
+#include "common/limits/tenant_limits.h"
 #include "common/rpc/grpc_context.h"
 #include "common/rpc/service_channel.h"
 #include "common/server/grpc_server.h"
 #include "common/server/transport_security.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
+#include "common/time/clock.h"
 #include "contree/auth/v1/registry_auth_service.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/harness/certificates.h"
@@ -194,6 +196,21 @@ TEST_F(GrpcSecurityTest, AScopeThatIsMissingIsNamed) {
   EXPECT_EQ(service_.deletions, 0);
   EXPECT_EQ(Delete(channel, "alpha-token"), grpc::StatusCode::OK);
   EXPECT_EQ(service_.deletions, 1);
+}
+
+TEST_F(GrpcSecurityTest, BeyondATenantsRequestsCallsAreRefused) {
+  RealClock clock;
+  const auto limits = std::make_shared<TenantLimits>(&clock);
+  // So seldom that none comes back while the test runs.
+  ASSERT_OK(limits->Load(R"({"tenants": {"alpha": {"requests_per_second": 0.001}}})"));
+  const auto server = Serve({.listen = "127.0.0.1:0", .limits = limits});
+  const auto channel = ChannelTo(server->address());
+  EXPECT_EQ(WithToken(channel, "alpha-token").text, "alpha ann alpha-token");
+  const Reply refused = WithToken(channel, "alpha-token");
+  EXPECT_EQ(refused.code, grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(refused.text, testing::HasSubstr("try again in"));
+  EXPECT_EQ(WithToken(channel, "beta-token").code, grpc::StatusCode::OK);
+  EXPECT_EQ(WithToken(channel, "wrong"), kNobody);
 }
 
 TEST_F(GrpcSecurityTest, AServerThatLooksAtNoTokensTakesNone) {

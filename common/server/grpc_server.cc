@@ -87,7 +87,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CredentialsOf(
   } else {
     ASSIGN_OR_RETURN(credentials, TlsServerCredentialsOf(options.tls));
   }
-  credentials->SetAuthMetadataProcessor(MakeCallGuard(options.authenticator));
+  credentials->SetAuthMetadataProcessor(MakeCallGuard(options.authenticator, options.limits));
   return credentials;
 }
 

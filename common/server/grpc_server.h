@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/auth/authenticator.h"
+#include "common/limits/tenant_limits.h"
 #include "common/server/transport_security.h"
 
 namespace contree {
@@ -32,6 +33,8 @@ struct GrpcServerOptions {
   std::vector<std::string> health_names = {};
   // Null: every caller is of kLocalTenant.
   std::shared_ptr<Authenticator> authenticator = nullptr;
+  // Null: callers have no limits.
+  std::shared_ptr<TenantLimits> limits = nullptr;
   // With a certificate HOST:PORT is served with TLS. Not looked at for sockets.
   TlsFiles tls = {};
 };

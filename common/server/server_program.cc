@@ -18,6 +18,7 @@
 #include "common/server/termination.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/logging.h"
+#include "common/time/clock.h"
 
 namespace contree {
 namespace {
@@ -29,6 +30,7 @@ struct CommonFlags {
   std::string state_dir = DefaultStateDirectory();
   std::string log_level = "info";
   std::string admin_listen;
+  std::string limits_file;
   SecurityFlags security;
 };
 
@@ -36,11 +38,18 @@ absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
   ASSIGN_OR_RETURN(const std::string state_dir, MakePrivateDirectory(flags.state_dir));
   ASSIGN_OR_RETURN(std::shared_ptr<Authenticator> authenticator,
                    OpenAuthenticator(flags.security.auth));
+  static RealClock& clock = *new RealClock();  // for what outlives this
+  std::shared_ptr<TenantLimits> limits;
+  if (!flags.limits_file.empty()) {
+    ASSIGN_OR_RETURN(limits, TenantLimits::Open(flags.limits_file, &clock));
+  }
+  if (program.limits != nullptr) *program.limits = limits;
   ASSIGN_OR_RETURN(const std::unique_ptr<ServedParts> parts, program.open(state_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<GrpcServer> server,
                    GrpcServer::Start({.listen = flags.listen,
                                       .health_names = program.service_names,
                                       .authenticator = std::move(authenticator),
+                                      .limits = limits,
                                       .tls = flags.security.tls},
                                      parts->services()));
   std::atomic<bool> is_ready = true;
@@ -81,6 +90,10 @@ int RunServerProgram(int argc, char** argv, const ServerProgram& program) {
     app.add_option("--admin-listen", flags.admin_listen,
                    "HOST:PORT of /metrics, /healthz and /readyz over plain HTTP; none by default")
         ->envname("CONTREE_MCP_ADMIN_LISTEN");
+    app.add_option("--limits-file", flags.limits_file,
+                   "JSON of what each tenant may use (requests_per_second, concurrent_operations, "
+                   "upload_bytes_per_day); read again when it changes; no limits by default")
+        ->envname("CONTREE_MCP_LIMITS_FILE");
     AddSecurityFlags(flags.security, app);
     app.footer(kHealthCheckHelp);
     if (program.add_flags != nullptr) program.add_flags(app);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/limits/tenant_limits.h"
 
 namespace CLI {
 class App;
@@ -41,6 +42,9 @@ struct ServerProgram {
   // Adds flags of the program's own; absent: it has none. What they fill must outlive
   // RunServerProgram.
   std::function<void(CLI::App&)> add_flags = nullptr;
+  // Where to put the limits of --limits-file before `open` is called, for what the program limits
+  // itself; requests per second are seen to here. Null: nowhere.
+  std::shared_ptr<TenantLimits>* limits = nullptr;
   // Opens what is served. `state_dir` exists, is private and absolute.
   std::function<absl::StatusOr<std::unique_ptr<ServedParts>>(const std::string& state_dir)> open;
 };

@@ -55,6 +55,15 @@ size_t OperationTracker::followed_count() const {
   return operations_.size() - ended_.size();
 }
 
+size_t OperationTracker::running_count(absl::string_view tenant) const {
+  absl::MutexLock lock(&mutex_);
+  size_t count = 0;
+  for (const auto& [key, operation] : operations_) {
+    if (key.first == tenant && !operation->HasRecord()) ++count;
+  }
+  return count;
+}
+
 absl::StatusOr<std::shared_ptr<FollowedOperation>> OperationTracker::FindOrFollow(
     const Key& key, absl::FunctionRef<bool(FollowedOperation&)> join) {
   absl::MutexLock lock(&mutex_);

@@ -97,6 +97,8 @@ class OperationTracker {
   absl::StatusOr<v1::Operation> AwaitFinal(const std::string& id, const CallContext& context);
 
   size_t followed_count() const;
+  // Of one tenant, and without those whose end is known.
+  size_t running_count(absl::string_view tenant) const;
 
   // Ends all following; watchers are told Unavailable. Idempotent.
   void Stop();

@@ -16,11 +16,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/limits/tenant_limits.h"
 #include "common/rpc/grpc_context.h"
 #include "common/server/grpc_server.h"
 #include "common/status/grpc_status.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
+#include "common/time/clock.h"
 #include "contree-service/contree_service.h"
 #include "contree-service/testing/scripted_api.h"
 #include "contree/v1/contree_service.grpc.pb.h"
@@ -51,8 +53,10 @@ class ContreeServiceTest : public testing::Test {
   ContreeServiceTest() { Start(); }
 
   void Start() {
-    auto service = ContreeService::Create(
-        {.state_dir = temp_.File("state"), .max_stream_silence = max_stream_silence_}, &endpoint_);
+    auto service = ContreeService::Create({.state_dir = temp_.File("state"),
+                                           .max_stream_silence = max_stream_silence_,
+                                           .limits = &limits_},
+                                          &endpoint_);
     EXPECT_OK(service);
     service_ = *std::move(service);
     auto server = GrpcServer::Start({.listen = ""}, {service_->grpc_service()});
@@ -91,6 +95,8 @@ class ContreeServiceTest : public testing::Test {
 
   TempDirectory temp_;
   absl::Duration max_stream_silence_ = absl::Seconds(90);  // from the next Restart on
+  RealClock clock_;
+  TenantLimits limits_{&clock_};  // none, until a test loads some
   ScriptedApi api_;
   FixedEndpoint endpoint_{api_.url()};
   std::unique_ptr<ContreeService> service_;

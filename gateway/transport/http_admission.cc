@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "gateway/jsonrpc/error.h"
 #include "gateway/jsonrpc/message.h"
 
@@ -36,6 +37,24 @@ std::string HttpAdmission::Origin(const HttpExchange& exchange) const {
 }
 
 std::optional<Caller> HttpAdmission::Admit(HttpExchange& exchange) const {
+  std::optional<Caller> caller = Identify(exchange);
+  if (caller.has_value() && !IsWithinLimits(*caller, exchange)) return std::nullopt;
+  return caller;
+}
+
+bool HttpAdmission::IsWithinLimits(const Caller& caller, HttpExchange& exchange) const {
+  if (options_.limits == nullptr) return true;
+  const absl::Duration wait = options_.limits->TakeRequest(caller.tenant);
+  if (wait == absl::ZeroDuration()) return true;
+  exchange.SetHeader("Retry-After",
+                     absl::StrCat(absl::ToInt64Seconds(absl::Ceil(wait, absl::Seconds(1)))));
+  exchange.Respond(
+      429, "application/json",
+      SerializeError(std::nullopt, InvalidRequest(TenantLimits::TooManyRequests(wait).message())));
+  return false;
+}
+
+std::optional<Caller> HttpAdmission::Identify(HttpExchange& exchange) const {
   if (options_.authenticator == nullptr) return Caller();
   const std::string authorization = exchange.Header("Authorization").value_or("");
   const absl::string_view token = BearerTokenOf(authorization);

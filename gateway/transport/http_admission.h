@@ -12,6 +12,7 @@
 
 #include "common/auth/authenticator.h"
 #include "common/http/http_server.h"
+#include "common/limits/tenant_limits.h"
 #include "gateway/mcp/caller.h"
 
 namespace contree::gateway {
@@ -21,6 +22,8 @@ struct HttpAdmissionOptions {
   std::shared_ptr<Authenticator> authenticator = nullptr;
   // Who makes the tokens; empty: nobody that a client could ask, and no document about it.
   std::string issuer = "";
+  // Null: callers have no limits.
+  std::shared_ptr<TenantLimits> limits = nullptr;
   // Where clients reach this server ("https://contree.example.com", without "/mcp"); empty: what
   // each request says.
   std::string public_url = "";
@@ -31,7 +34,8 @@ class HttpAdmission {
  public:
   explicit HttpAdmission(HttpAdmissionOptions options) : options_(std::move(options)) {}
 
-  // nullopt: the exchange was answered with 401, in the same words whatever was wrong.
+  // nullopt: the exchange was answered with 401, in the same words whatever was wrong, or with 429
+  // and Retry-After, because the caller's tenant makes too many requests.
   std::optional<Caller> Admit(HttpExchange& exchange) const;
 
   // False: the caller lacks the scope, and the exchange was answered with 403.
@@ -42,6 +46,10 @@ class HttpAdmission {
   bool Describe(HttpExchange& exchange) const;
 
  private:
+  // nullopt: the exchange was answered with 401.
+  std::optional<Caller> Identify(HttpExchange& exchange) const;
+  // False: it is one too many, and the exchange was answered.
+  bool IsWithinLimits(const Caller& caller, HttpExchange& exchange) const;
   std::string Origin(const HttpExchange& exchange) const;
   void Refuse(int status, std::string challenge, const absl::Status& reason,
               HttpExchange& exchange) const;

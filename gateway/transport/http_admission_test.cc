@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/limits/tenant_limits.h"
 #include "common/testing/raw_client.h"
 #include "common/testing/status_matchers.h"
+#include "common/time/clock.h"
 #include "gateway/testing/fake_backend.h"
 #include "gateway/testing/http_exchange.h"
 #include "gateway/testing/http_test_client.h"
@@ -78,6 +80,22 @@ class HttpAdmissionTest : public testing::Test {
   const WebSite site_;
   std::unique_ptr<HttpTransport> transport_;
 };
+
+TEST_F(HttpAdmissionTest, BeyondATenantsRequestsTheAnswerIs429) {
+  RealClock clock;
+  const auto limits = std::make_shared<TenantLimits>(&clock);
+  // So seldom that none comes back while the test runs.
+  ASSERT_OK(limits->Load(R"({"tenants": {"alpha": {"requests_per_second": 0.001}}})"));
+  Start({.limits = limits});
+  EXPECT_EQ(Post(Bearer("alpha-token"), CallBody("list_images")).status, 200);
+  const HttpAnswer refused = Post(Bearer("alpha-token"), CallBody("list_images"));
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(refused.Header("Retry-After"), testing::MatchesRegex("[1-9][0-9]*"));
+  EXPECT_THAT(refused.body, HasSubstr("try again in"));
+  EXPECT_EQ(Get("/console/api/tree", Bearer("alpha-token")).status, 429);
+  EXPECT_EQ(Post(Bearer("beta-token"), CallBody("list_images")).status, 200);
+  EXPECT_EQ(Post(Bearer("wrong"), CallBody("list_images")).status, 401);
+}
 
 TEST_F(HttpAdmissionTest, WithoutAValidTokenThereIsOneAnswer) {
   const std::string text = Post("", CallBody("list_images")).body;
