@@ -202,6 +202,8 @@ TEST_F(TelemetryTest, ACallIsFoundInAllLogsByItsTrace) {
         {"arguments", {{"path", "/bin"}, {"image", "tag:busybox:latest"}}},
         {"_meta", {{"traceparent", absl::StrCat("00-", kTraceId, "-b7ad6b7169203331-01")}}}}}};
   ASSERT_OK(mcp_->Post(request.dump()));
+  ASSERT_OK(gateway_->WaitForText("\"message\":\"request\""));
+  ASSERT_OK(service_->WaitForText("\"message\":\"call\""));  // the last of the call's
   std::map<std::string, std::set<std::string>> request_ids;  // by program
   std::set<std::string> messages;
   for (ServerProcess* process : {gateway_, service_}) {
