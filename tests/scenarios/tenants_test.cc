@@ -5,7 +5,6 @@
 // Methods come from reflection, tools and resources from their lists, so that a new one without a
 // case here fails the test.
 
-#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -26,6 +25,7 @@
 #include "tests/harness/installation.h"
 #include "tests/harness/mcp_http_client.h"
 #include "tests/harness/test_registry.h"
+#include "tests/scenarios/tenant_cases.h"
 
 namespace contree::testing_harness {
 namespace {
@@ -34,21 +34,8 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr char kBusybox[] = "tag:busybox:latest";
 constexpr char kSecretFile[] = "what only alpha wrote";
 constexpr char kSecretOutput[] = "what only alpha printed";
-
-// What one tenant has, or what nobody has, in the same form.
-struct Things {
-  std::string image;
-  std::string tag;
-  std::string operation;  // ended
-  std::string running;
-  std::string file;
-  std::string sha256;
-  std::string state;
-  std::string registry;
-};
 
 class TenantsTest : public testing::Test {
  protected:
@@ -88,22 +75,22 @@ class TenantsTest : public testing::Test {
         kAlphaKey, "run",
         {{"command",
           absl::StrCat("echo '", kSecretFile, "' > /secret.txt; echo '", kSecretOutput, "'")},
-         {"image", kBusybox},
+         {"image", kBusyboxImage},
          {"disposable", false}});
     alpha_.operation = run.value("operation_id", "");
     alpha_.image = run.value("result_image", "");
     alpha_.tag = "alphas-own:1";
     CallOk(kAlphaKey, "set_tag", {{"image_uuid", alpha_.image}, {"tag", alpha_.tag}});
-    alpha_.running =
-        CallOk(kAlphaKey, "run", {{"command", "sleep 600"}, {"image", kBusybox}, {"wait", false}})
-            .value("operation_id", "");
+    alpha_.running = CallOk(kAlphaKey, "run",
+                            {{"command", "sleep 600"}, {"image", kBusyboxImage}, {"wait", false}})
+                         .value("operation_id", "");
     const std::string content = "what only alpha uploaded";
     alpha_.file = CallOk(kAlphaKey, "upload", {{"content", content}}).value("uuid", "");
     alpha_.sha256 = Sha256Hex(content);
     const auto sync =
         sync::v1::SyncService::NewStub(ChannelWithToken(installation_->sync_service(), kAlphaKey));
     ScriptedWalker walker(sync.get());
-    const auto state = walker.Sync({{"", {{"a.txt", {.content = "what only alpha synced"}}}}});
+    const auto state = walker.Sync({{"", {{"a.txt", {.content = kSyncedText}}}}});
     EXPECT_OK(state);
     if (state.ok()) alpha_.state = state->directory_state_id();
     const auto registries = auth::v1::RegistryAuthService::NewStub(
@@ -173,134 +160,6 @@ TestRegistry* TenantsTest::registry_ = nullptr;
 Installation* TenantsTest::installation_ = nullptr;
 Things TenantsTest::alpha_;
 Things TenantsTest::nothing_;
-
-// One way of calling a method with what somebody has: the messages to send.
-using Requests = std::vector<std::string>;
-using Case = std::function<Requests(const Things&)>;
-
-template <typename Request>
-Case Of(void (*fill)(Request& request, const Things& things)) {
-  return [fill](const Things& things) {
-    Request request;
-    fill(request, things);
-    return Requests{request.SerializeAsString()};
-  };
-}
-
-std::map<std::string, std::vector<Case>> RpcCases() {
-  using namespace contree::v1;  // NOLINT: the names of all messages below
-  const std::string contree = "/contree.v1.ContreeService/";
-  const std::string auth = "/contree.auth.v1.RegistryAuthService/";
-  const std::string sync = "/contree.sync.v1.SyncService/";
-  std::map<std::string, std::vector<Case>> cases;
-  cases[contree + "ListImages"] = {
-      Of<ListImagesRequest>([](auto& r, const Things&) { r.set_limit(1000); }),
-      Of<ListImagesRequest>([](auto& r, const Things& t) { r.set_tag_prefix(t.tag); })};
-  cases[contree + "GetImage"] = {
-      Of<GetImageRequest>([](auto& r, const Things& t) { r.set_image(t.image); }),
-      Of<GetImageRequest>([](auto& r, const Things& t) { r.set_image("tag:" + t.tag); })};
-  cases[contree + "SetTag"] = {Of<SetTagRequest>([](auto& r, const Things& t) {
-    r.set_image(t.image);
-    r.set_tag("stolen:1");
-  })};
-  // It names nothing of a tenant's; that credentials are not taken over, ResolveImport shows.
-  cases[contree + "ImportImage"] = {
-      Of<ImportImageRequest>([](auto& r, const Things&) { r.set_registry_url("no reference"); })};
-  cases[contree + "GetImageLineage"] = {
-      Of<GetImageLineageRequest>([](auto& r, const Things& t) { r.set_image(t.image); }),
-      Of<GetImageLineageRequest>([](auto& r, const Things& t) { r.set_image("tag:" + t.tag); })};
-  cases[contree + "ListImageOrigins"] = {
-      Of<ListImageOriginsRequest>([](auto& r, const Things&) { r.set_limit(1000); })};
-  cases[contree + "RunInstance"] = {Of<RunInstanceRequest>([](auto& r, const Things& t) {
-                                      r.set_image(t.image);
-                                      r.set_command("true");
-                                    }),
-                                    Of<RunInstanceRequest>([](auto& r, const Things& t) {
-                                      r.set_image("tag:" + t.tag);
-                                      r.set_command("true");
-                                    }),
-                                    Of<RunInstanceRequest>([](auto& r, const Things& t) {
-                                      r.set_image(kBusybox);
-                                      r.set_command("true");
-                                      (*r.mutable_files())["/stolen"].set_uuid(t.file);
-                                    })};
-  cases[contree + "GetOperation"] = {
-      Of<GetOperationRequest>([](auto& r, const Things& t) { r.set_operation_id(t.operation); }),
-      Of<GetOperationRequest>([](auto& r, const Things& t) { r.set_operation_id(t.running); })};
-  cases[contree + "ListOperations"] = {
-      Of<ListOperationsRequest>([](auto& r, const Things&) { r.set_limit(1000); })};
-  cases[contree + "WatchOperation"] = {
-      Of<WatchOperationRequest>([](auto& r, const Things& t) { r.set_operation_id(t.operation); }),
-      Of<WatchOperationRequest>([](auto& r, const Things& t) { r.set_operation_id(t.running); })};
-  cases[contree + "WatchOperations"] = {Of<WatchOperationsRequest>([](auto& r, const Things& t) {
-    r.add_operation_ids(t.operation);
-    r.add_operation_ids(t.running);
-  })};
-  cases[contree + "CancelOperation"] = {
-      Of<CancelOperationRequest>([](auto& r, const Things& t) { r.set_operation_id(t.running); }),
-      Of<CancelOperationRequest>(
-          [](auto& r, const Things& t) { r.set_operation_id(t.operation); })};
-  cases[contree + "ListFiles"] = {Of<ListFilesRequest>([](auto& r, const Things& t) {
-                                    r.set_image(t.image);
-                                    r.set_path("/");
-                                  }),
-                                  Of<ListFilesRequest>([](auto& r, const Things& t) {
-                                    r.set_image("tag:" + t.tag);
-                                    r.set_path("/");
-                                  })};
-  cases[contree + "ReadFile"] = {Of<ReadFileRequest>([](auto& r, const Things& t) {
-    r.set_image(t.image);
-    r.set_path("/secret.txt");
-  })};
-  cases[contree + "ReadArchive"] = {Of<ReadArchiveRequest>([](auto& r, const Things& t) {
-    r.set_image(t.image);
-    r.set_path("/");
-  })};
-  cases[contree + "Grep"] = {Of<GrepRequest>([](auto& r, const Things& t) {
-    r.set_image(t.image);
-    r.add_patterns("only");
-    r.add_paths("/secret.txt");
-  })};
-  // What was uploaded is one's own: an upload that only names a content gets none.
-  cases[contree + "UploadFile"] = {Of<UploadFileRequest>(
-      [](auto& r, const Things& t) { r.mutable_header()->set_sha256(t.sha256); })};
-  cases[contree + "FindFiles"] = {
-      Of<FindFilesRequest>([](auto& r, const Things& t) { r.add_sha256(t.sha256); })};
-  cases[contree + "GetIdentity"] = {Of<GetIdentityRequest>([](auto&, const Things&) {})};
-  cases[auth + "GetTokenPage"] = {Of<contree::auth::v1::GetTokenPageRequest>(
-      [](auto& r, const Things& t) { r.set_registry_url(t.registry); })};
-  cases[auth + "StoreCredentials"] = {
-      Of<contree::auth::v1::StoreCredentialsRequest>([](auto& r, const Things& t) {
-        r.set_registry_url(t.registry);
-        r.set_username("mallory");
-        r.set_token("a wrong one");
-      })};
-  cases[auth + "DeleteCredentials"] = {Of<contree::auth::v1::DeleteCredentialsRequest>(
-      [](auto& r, const Things& t) { r.set_registry_url(t.registry); })};
-  cases[auth + "ListCredentials"] = {
-      Of<contree::auth::v1::ListCredentialsRequest>([](auto&, const Things&) {})};
-  cases[auth + "ResolveImport"] = {
-      Of<contree::auth::v1::ResolveImportRequest>([](auto& r, const Things& t) {
-        r.set_reference(t.registry + "/private/image:1");
-        r.set_allow_anonymous(true);
-      })};
-  // The digest of alpha's tree, from alpha's source: nothing is known of it here.
-  cases[sync + "Sync"] = {Of<contree::sync::v1::SyncRequest>([](auto& r, const Things&) {
-    ScriptedWalker of_alpha(nullptr);
-    r.mutable_begin()->set_source(of_alpha.source);
-    r.mutable_begin()->set_destination(of_alpha.destination);
-    r.mutable_begin()->set_tree_digest(
-        TreeDigest({{"", {{"a.txt", {.content = "what only alpha synced"}}}}}));
-  })};
-  cases[sync + "GetDirectoryState"] = {
-      Of<contree::sync::v1::GetDirectoryStateRequest>(
-          [](auto& r, const Things& t) { r.set_directory_state_id(t.state); }),
-      Of<contree::sync::v1::GetDirectoryStateRequest>([](auto& r, const Things& t) {
-        r.set_directory_state_id(t.state);
-        r.set_verify(true);
-      })};
-  return cases;
-}
 
 // Those of gRPC itself.
 bool IsOfGrpc(const std::string& method) { return absl::StartsWith(method, "/grpc."); }
@@ -374,37 +233,6 @@ TEST_F(TenantsTest, EveryRpcWithoutAKeyIsRefusedInTheSameWords) {
     }
     EXPECT_THAT(HealthOf(address), testing::Eq(absl::StatusOr<std::string>("SERVING")));
   }
-}
-
-std::map<std::string, std::vector<json>> ToolCases(const Things& t) {
-  const std::string tag = "tag:" + t.tag;
-  return {
-      {"run",
-       {{{"command", "cat /secret.txt"}, {"image", t.image}},
-        {{"command", "cat /secret.txt"}, {"image", tag}},
-        {{"command", "cat /stolen"}, {"image", kBusybox}, {"files", {{"/stolen", t.file}}}},
-        {{"command", "true"}, {"image", kBusybox}, {"directory_state_id", t.state}}}},
-      {"import_image", {{{"registry_url", t.registry + "/private/image:1"}}}},
-      {"list_images", {{{"limit", 1000}}, {{"tag_prefix", t.tag}}}},
-      {"get_image", {{{"image", t.image}}, {{"image", tag}}}},
-      {"set_tag", {{{"image_uuid", t.image}, {"tag", "stolen:1"}}}},
-      {"list_files", {{{"image", t.image}}, {{"image", tag}}}},
-      {"read_file", {{{"image", t.image}, {"path", "/secret.txt"}}}},
-      {"grep", {{{"image", t.image}, {"pattern", "only"}}}},
-      // The gateway has no files of its own.
-      {"rsync", {{{"source", "/etc"}, {"destination", "/work"}}}},
-      {"upload", {{{"path", "/etc/passwd"}}}},
-      {"download", {{{"image", t.image}, {"path", "/secret.txt"}, {"destination", "/tmp/x"}}}},
-      {"list_operations", {{{"limit", 1000}}}},
-      {"get_operation", {{{"operation_id", t.operation}}, {{"operation_id", t.running}}}},
-      {"wait_operations", {{{"operation_ids", {t.operation, t.running}}, {"timeout", 5}}}},
-      {"cancel_operation", {{{"operation_id", t.running}}, {{"operation_id", t.operation}}}},
-      {"registry_token_obtain", {{{"registry_url", t.registry}}}},
-      {"registry_auth",
-       {{{"registry_url", t.registry}, {"username", "mallory"}, {"token", "a wrong one"}}}},
-      {"whoami", {json::object()}},
-      {"get_guide", {json::object()}},
-  };
 }
 
 TEST_F(TenantsTest, EveryToolWithTheOthersThingsFindsNothing) {
