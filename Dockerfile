@@ -32,8 +32,8 @@ RUN if [ ! -s /etc/ssl/certs/ca-certificates.crt ]; then \
     chmod 0700 /var/lib/contree && \
     rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow-
 ENV LD_LIBRARY_PATH=/usr/lib/contree
-LABEL org.opencontainers.image.source="https://github.com/nebius/contree-mcp" \
-      org.opencontainers.image.vendor="contree-mcp in C++"
+ARG VERSION=dev
+LABEL org.opencontainers.image.version="${VERSION}"
 USER 65532:65532
 VOLUME /var/lib/contree
 

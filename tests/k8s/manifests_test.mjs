@@ -88,6 +88,22 @@ test("every workload keeps the rules", { skip }, (t) => {
   }
 });
 
+test("what is applied says its namespace, and HAProxy whole names", { skip }, (t) => {
+  for (const [overlay, objects] of renderAll(t)) {
+    if (overlay.startsWith("test-")) continue;
+    for (const object of objects.filter((object) => object.kind !== "Namespace")) {
+      assert.ok(["contree", "contree-backend"].includes(object.metadata.namespace), `${overlay}: ${nameOf(object)}`);
+    }
+  }
+  // It does not look at the search list of resolv.conf.
+  for (const component of ["edge", "sharding"]) {
+    const config = readFileSync(program(`k8s/components/${component}/haproxy.cfg`), "utf8");
+    const servers = [...config.matchAll(/^ {2}server(?:-template)? (?!1h).*?([a-z0-9.-]+):(?:8080|8443) /gm)].map((match) => match[1]);
+    assert.ok(servers.length >= 4, component);
+    for (const server of servers) assert.match(server, /\.contree\.svc\.cluster\.local$/, component);
+  }
+});
+
 // For each rule, what breaks it.
 const breaks = {
   "probes by name": (pod) => (pod.containers[0].startupProbe.httpGet.port = "nowhere"),

@@ -4,7 +4,7 @@ set -eu
 . /etc/litestream/secret/credentials
 export LITESTREAM_ACCESS_KEY_ID LITESTREAM_SECRET_ACCESS_KEY
 url=$(cat /etc/litestream/secret/url)
-list() { find /var/lib/contree -maxdepth 1 -name '*.db' | sort; }
+list() { find /var/lib/contree -maxdepth 1 -name '*.db' ! -name sync-cache.db | sort; }
 while true; do
   databases=$(list)
   {
