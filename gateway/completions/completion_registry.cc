@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status_macros.h"
-#include "gateway/jsonrpc/error.h"
 #include "common/text/json_text.h"
+#include "gateway/jsonrpc/error.h"
 
 namespace contree::gateway {
 namespace {

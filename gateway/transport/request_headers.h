@@ -14,7 +14,8 @@ namespace contree::gateway {
 
 struct RequestHeaders {
   std::optional<std::string> method = std::nullopt;  // Mcp-Method
-  std::optional<std::string> name = std::nullopt;    // Mcp-Name, as it was sent: plain or =?base64?…?=
+  std::optional<std::string> name =
+      std::nullopt;  // Mcp-Name, as it was sent: plain or =?base64?…?=
 };
 
 // HeaderMismatch (see jsonrpc/error.h): one is missing, is no text, or says something else than the

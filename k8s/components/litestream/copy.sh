@@ -1,6 +1,7 @@
 #!/bin/sh
 # Copies every database that the service has, and those that it makes later: it looks again every minute.
 set -eu
+# shellcheck source=/dev/null
 . /etc/litestream/secret/credentials
 export LITESTREAM_ACCESS_KEY_ID LITESTREAM_SECRET_ACCESS_KEY
 url=$(cat /etc/litestream/secret/url)
