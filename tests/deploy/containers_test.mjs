@@ -177,8 +177,8 @@ describe("containers", { skip }, () => {
 
     const strangers = await fetch(url, { method: "POST", headers: { authorization: "Bearer wrong" }, body: "{}" });
     assert.equal(strangers.status, 401);
-    const large = await fetch(url, { method: "POST", headers: { authorization: `Bearer ${key}`, "x-large": "x".repeat(20_000) }, body: "{}" }).catch(() => ({ status: 431 }));
-    assert.ok([400, 431].includes(large.status), `${large.status}`);
+    const large = await fetch(url, { method: "POST", headers: { authorization: `Bearer ${key}`, "x-large": "x".repeat(20_000) }, body: "{}" });
+    assert.equal(large.status, 431); // the edge's answer: the gateway alone says 400
     const logs = compose("logs");
     assert.ok(!logs.includes(key), "the key is in a log");
     assert.ok(!logs.includes(JSON.parse(readFileSync(join(context, "secrets/credentials/team.json"), "utf8")).token), "a token is in a log");
