@@ -100,7 +100,7 @@ class Demo {
         Step("Branch: two experiments at once from that image", [this] { return Branch(); }));
     RETURN_IF_ERROR(
         Step("Read a file of one branch; nothing runs for it", [this] { return ReadOneBranch(); }));
-    RETURN_IF_ERROR(Step("Sync a directory of this machine, edit a file, sync, and run on it",
+    RETURN_IF_ERROR(Step("Sync a directory, edit one of its files, sync again, run on it",
                          [this] { return SyncAndRun(); }));
     RETURN_IF_ERROR(Step("Roll back: the tag went to the broken branch, and returns",
                          [this] { return RollBack(); }));

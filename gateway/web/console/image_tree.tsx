@@ -158,7 +158,7 @@ export function ImageTree({ images, selected, onSelect, now }: Props) {
           <input
             type="search"
             aria-label="Search images by tag, command or id"
-            placeholder="tag, command or id"
+            placeholder="tag, command, id"
             value={words}
             onInput={(event) => setWords(event.currentTarget.value)}
           />
