@@ -218,17 +218,23 @@ test("the keyboard alone suffices", async () => {
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute("role") ?? document.activeElement?.tagName);
   for (let i = 0; i < 30 && (await focused()) !== "tree"; i++) await page.keyboard.press("Tab");
   assert.equal(await focused(), "tree");
+  // What a key does shows with the next drawing of the page.
+  const movesFrom = (item) =>
+    page.waitForFunction((before) => document.querySelector('[role="tree"]').getAttribute("aria-activedescendant") !== before, item);
+  const expandedIs = (value) => page.locator(`[role="treeitem"][aria-selected="true"][aria-expanded="${value}"]`).waitFor();
   await page.keyboard.press("Home");
+  await expandedIs(true);
+  const first = await page.getByRole("tree").getAttribute("aria-activedescendant");
   await page.keyboard.press("ArrowDown");
+  await movesFrom(first);
   const second = await page.getByRole("tree").getAttribute("aria-activedescendant");
   await page.keyboard.press("ArrowUp");
-  assert.notEqual(await page.getByRole("tree").getAttribute("aria-activedescendant"), second);
-  const root = page.locator('[role="treeitem"][aria-selected="true"]');
-  assert.equal(await root.getAttribute("aria-expanded"), "true");
+  await movesFrom(second);
+  assert.equal(await page.getByRole("tree").getAttribute("aria-activedescendant"), first);
   await page.keyboard.press("ArrowLeft");
-  assert.equal(await root.getAttribute("aria-expanded"), "false");
+  await expandedIs(false);
   await page.keyboard.press("ArrowRight");
-  assert.equal(await root.getAttribute("aria-expanded"), "true");
+  await expandedIs(true);
   // On to the files of the image, by tabbing and Enter.
   const text = () => page.evaluate(() => document.activeElement?.textContent?.trim());
   for (let i = 0; i < 30 && (await text()) !== "Browse files"; i++) await page.keyboard.press("Tab");
