@@ -5,8 +5,10 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -42,12 +44,22 @@ std::string ToRequest(absl::string_view input) {
 
 UniqueFd Connect(int port) {
   UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // One address has 28,000 ports, and a port rests for a minute: each connection comes from another
+  // one of loopback's addresses.
+  constexpr uint32_t kSources = 250;
+  static uint32_t connections = 0;
+  sockaddr_in source = {};
+  source.sin_family = AF_INET;
+  source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + connections++ % kSources);
+  const int yes = 1;
+  setsockopt(socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof(yes));
+  bind(socket.get(), reinterpret_cast<sockaddr*>(&source), sizeof(source));
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-    std::cerr << "cannot connect" << std::endl;
+    std::cerr << "cannot connect: " << strerror(errno) << std::endl;
     std::abort();
   }
   return socket;
