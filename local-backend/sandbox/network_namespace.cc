@@ -5,6 +5,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <net/route.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -22,6 +24,13 @@
 
 namespace contree {
 namespace {
+
+// They belong to the network namespace of the thread that opens them.
+constexpr const char* kRecordsOfIpv6 = "snmp6";
+constexpr const char* kRecords[] = {"dev", "snmp", "netstat", kRecordsOfIpv6};
+constexpr size_t kMaxRecord = 16 * 1024;
+// So many are kept of each kind.
+constexpr size_t kMaxUnused = 8;
 
 absl::Status Failed(absl::string_view what) {
   const int error = errno;
@@ -101,6 +110,12 @@ absl::StatusOr<NetworkNamespace> MakeInThisThread(bool with_tap) {
   }
   made.fd.Reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!made.fd.is_open()) return Failed("cannot open the network namespace");
+  for (const char* file : kRecords) {
+    const std::string path = absl::StrCat("/proc/thread-self/net/", file);
+    made.records.emplace_back(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // There are machines without IPv6.
+    if (!made.records.back().is_open() && file == kRecordsOfIpv6) made.records.pop_back();
+  }
   return made;
 }
 
@@ -112,6 +127,62 @@ absl::StatusOr<NetworkNamespace> MakeNetworkNamespace(bool with_tap) {
   absl::StatusOr<NetworkNamespace> made = absl::UnknownError("");
   std::thread([&made, with_tap] { made = MakeInThisThread(with_tap); }).join();
   return made;
+}
+
+std::string ReadRecords(const NetworkNamespace& network) {
+  std::string all;
+  for (const UniqueFd& file : network.records) {
+    char text[kMaxRecord];
+    const ssize_t size = pread(file.get(), text, sizeof text, 0);
+    if (size <= 0 || size == sizeof text) return "";
+    all.append(text, static_cast<size_t>(size));
+  }
+  return all;
+}
+
+namespace {
+
+// Some are counted only once they are read.
+bool HasPackets(const UniqueFd& tap) {
+  pollfd entry = {.fd = tap.get(), .events = POLLIN, .revents = 0};
+  return tap.is_open() && poll(&entry, 1, 0) != 0;
+}
+
+}  // namespace
+
+absl::StatusOr<NetworkNamespace> NetworkNamespaces::Take(bool with_tap) {
+  while (true) {
+    NetworkNamespace network;
+    std::string as_new;
+    {
+      const absl::MutexLock lock(&mutex_);
+      std::deque<NetworkNamespace>& unused = unused_[with_tap ? 1 : 0];
+      if (unused.empty()) break;
+      network = std::move(unused.front());
+      unused.pop_front();
+      as_new = as_new_[with_tap ? 1 : 0];
+    }
+    if (ReadRecords(network) == as_new && !HasPackets(network.tap)) return network;
+    disposal_.Post([gone = std::make_shared<NetworkNamespace>(std::move(network))] {});
+  }
+  ASSIGN_OR_RETURN(NetworkNamespace network, MakeNetworkNamespace(with_tap));
+  std::string records = ReadRecords(network);
+  const absl::MutexLock lock(&mutex_);
+  as_new_[with_tap ? 1 : 0] = std::move(records);
+  return network;
+}
+
+void NetworkNamespaces::GiveBack(NetworkNamespace network) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    const size_t kind = network.tap.is_open() ? 1 : 0;
+    // Of what cannot be read nobody knows what has happened in it.
+    if (!as_new_[kind].empty() && unused_[kind].size() < kMaxUnused) {
+      unused_[kind].push_back(std::move(network));
+      return;
+    }
+  }
+  disposal_.Post([gone = std::make_shared<NetworkNamespace>(std::move(network))] {});
 }
 
 }  // namespace contree

@@ -64,6 +64,9 @@ class NetworkUplink {
   int tap() const { return tap_.get(); }
   void Begin();
 
+  // The tap, if it was never used.
+  UniqueFd TakeUnusedTap() { return std::move(tap_); }
+
   NetworkTraffic traffic() const;
   // OK, or why there is no way out any more.
   absl::Status Check();

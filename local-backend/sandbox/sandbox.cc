@@ -1,6 +1,5 @@
 #include "local-backend/sandbox/sandbox.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,32 +16,40 @@
 #include "local-backend/sandbox/sandbox_keeper.h"
 #include "local-backend/sandbox/sandbox_process.h"
 #include "local-backend/sandbox/seccomp_filter.h"
+#include "local-backend/sandbox/zygote_protocol.h"
 
 namespace contree {
 
 absl::StatusOr<std::unique_ptr<SandboxLauncher>> SandboxLauncher::Create(const Options& options) {
-  ASSIGN_OR_RETURN(std::string bubblewrap, FindBubblewrap(options.bubblewrap));
+  BubblewrapOptions bubblewrap;
+  ASSIGN_OR_RETURN(bubblewrap.program, FindBubblewrap(options.bubblewrap));
   ASSIGN_OR_RETURN(UniqueFd filter, MakeSeccompFilter());
   ASSIGN_OR_RETURN(UniqueFd init, MakeSandboxInitFile());
   ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> loop, EventLoop::Start());
   ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> disposal, EventLoop::Start());
-  return std::unique_ptr<SandboxLauncher>(
-      new SandboxLauncher(options, std::move(bubblewrap), std::move(filter), std::move(init),
-                          std::move(loop), std::move(disposal)));
+  ASSIGN_OR_RETURN(std::unique_ptr<Zygote> zygote,
+                   Zygote::Start(*disposal, options.mount_point, bubblewrap.program,
+                                 std::move(filter), std::move(init)));
+  bubblewrap.root = zygote->mount_point();
+  bubblewrap.shared_memory_bytes = options.limits.memory_bytes / 2;
+  bubblewrap.seccomp_fd = kSandboxFilter;
+  bubblewrap.init_fd = kZygoteInit;
+  bubblewrap.control_fd = kSandboxControl;
+  MaskProc(bubblewrap);
+  return std::unique_ptr<SandboxLauncher>(new SandboxLauncher(
+      options, std::move(bubblewrap), std::move(loop), std::move(disposal), std::move(zygote)));
 }
 
-SandboxLauncher::SandboxLauncher(const Options& options, std::string bubblewrap,
-                                 UniqueFd seccomp_filter, UniqueFd init,
+SandboxLauncher::SandboxLauncher(const Options& options, BubblewrapOptions bubblewrap,
                                  std::unique_ptr<EventLoop> loop,
-                                 std::unique_ptr<EventLoop> disposal)
+                                 std::unique_ptr<EventLoop> disposal,
+                                 std::unique_ptr<Zygote> zygote)
     : options_(options),
       bubblewrap_(std::move(bubblewrap)),
-      seccomp_filter_(std::move(seccomp_filter)),
-      init_(std::move(init)),
       disposal_(std::move(disposal)),
-      loop_(std::move(loop)) {
-  MaskProc(masks_);
-}
+      networks_(*disposal_),
+      zygote_(std::move(zygote)),
+      loop_(std::move(loop)) {}
 
 // It would call what the loop's end takes away.
 SandboxLauncher::~SandboxLauncher() { disk_watch_.Stop(); }
@@ -63,10 +70,10 @@ absl::StatusOr<std::shared_ptr<RunningSandbox>> SandboxLauncher::Start(const San
     rlimits.processes = static_cast<uint64_t>(options_.limits.processes);
   }
   const bool has_uplink = spec.networking && options_.network_stack != nullptr;
-  ASSIGN_OR_RETURN(NetworkNamespace network, MakeNetworkNamespace(has_uplink));
+  ASSIGN_OR_RETURN(resources.network, networks_.Take(has_uplink));
   if (has_uplink) {
     resources.uplink =
-        std::make_unique<NetworkUplink>(std::move(network.tap), *options_.network_stack);
+        std::make_unique<NetworkUplink>(std::move(resources.network.tap), *options_.network_stack);
   }
   ASSIGN_OR_RETURN(const std::string start, EncodeStart(kMainProcess, spec.uid, spec.gid, spec.cwd,
                                                         spec.argv, spec.environment, rlimits));
@@ -78,33 +85,22 @@ absl::StatusOr<std::shared_ptr<RunningSandbox>> SandboxLauncher::Start(const San
   }
   UniqueFd our_end(sockets[0]);
   UniqueFd init_end(sockets[1]);
-  // bubblewrap reads the filter to its end: each sandbox needs a position in the file of its own.
-  const UniqueFd filter(
-      open(absl::StrCat("/proc/self/fd/", seccomp_filter_.get()).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!filter.is_open()) return absl::ErrnoToStatus(errno, "cannot open the seccomp filter again");
-  BubblewrapOptions bubblewrap = masks_;
-  bubblewrap.program = bubblewrap_;
-  bubblewrap.root = options_.mount_point;
+  BubblewrapOptions bubblewrap = bubblewrap_;
   bubblewrap.hostname = spec.hostname;
-  bubblewrap.shared_memory_bytes = options_.limits.memory_bytes / 2;
-  bubblewrap.seccomp_fd = filter.get();
-  bubblewrap.init_fd = init_.get();
-  bubblewrap.control_fd = init_end.get();
-  SandboxLaunch launch = {.command = BubblewrapCommand(bubblewrap),
-                          .mount_point = options_.mount_point,
-                          .root = root.get(),
-                          .network = network.fd.get(),
-                          .inherited = {filter.get(), init_.get(), init_end.get()},
-                          .control = std::move(our_end),
-                          .cgroup = resources.cgroup.get()};
-  ASSIGN_OR_RETURN(SandboxProcess process, LaunchSandbox(std::move(launch)));
+  ASSIGN_OR_RETURN(SandboxProcess process, LaunchSandbox(*zygote_,
+                                                         {.command = BubblewrapCommand(bubblewrap),
+                                                          .root = root.get(),
+                                                          .network = resources.network.fd.get(),
+                                                          .control = init_end.get(),
+                                                          .cgroup = resources.cgroup.get()},
+                                                         std::move(our_end)));
   init_end.Reset();
   // Where this fails, bubblewrap has ended, and the keeper finds out why.
   (void)SendFrame(process.control.get(), FrameType::kStart, start,
                   {pipes.in_read.get(), pipes.out_write.get(), pipes.err_write.get()});
   const auto keeper = std::make_shared<SandboxKeeper>(
-      *loop_, *disposal_, disk_watch_, std::move(process), std::move(pipes), std::move(resources),
-      spec, rlimits, cancel, std::move(events), std::move(on_end));
+      *loop_, *disposal_, networks_, disk_watch_, std::move(process), std::move(pipes),
+      std::move(resources), spec, rlimits, cancel, std::move(events), std::move(on_end));
   keeper->Begin();
   return keeper;
 }

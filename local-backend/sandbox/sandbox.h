@@ -23,10 +23,12 @@
 #include "local-backend/sandbox/cancel_event.h"
 #include "local-backend/sandbox/disk_usage.h"
 #include "local-backend/sandbox/event_loop.h"
+#include "local-backend/sandbox/network_namespace.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/overlay.h"
 #include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox_init_protocol.h"
+#include "local-backend/sandbox/zygote.h"
 
 namespace contree {
 
@@ -119,8 +121,7 @@ class SandboxLauncher {
 
   ~SandboxLauncher();  // kills what still runs, without a word to it
 
-  // Starts a sandbox with its command. The calling thread must live until the end is told: were it
-  // to end, all in the sandbox would. `cancel` is looked at until then. Cancelled,
+  // Starts a sandbox with its command. `cancel` is looked at until the end is told. Cancelled,
   // FailedPrecondition: it cannot be made. ResourceExhausted: the image has too many layers, or the
   // system is out of descriptors. InvalidArgument: a NUL in the command, or too long a one.
   //
@@ -137,17 +138,17 @@ class SandboxLauncher {
                                   const SandboxEvents& events);
 
  private:
-  SandboxLauncher(const Options& options, std::string bubblewrap, UniqueFd seccomp_filter,
-                  UniqueFd init, std::unique_ptr<EventLoop> loop,
-                  std::unique_ptr<EventLoop> disposal);
+  SandboxLauncher(const Options& options, BubblewrapOptions bubblewrap,
+                  std::unique_ptr<EventLoop> loop, std::unique_ptr<EventLoop> disposal,
+                  std::unique_ptr<Zygote> zygote);
 
   const Options options_;
-  const std::string bubblewrap_;
-  BubblewrapOptions masks_;  // set once
-  const UniqueFd seccomp_filter_;
-  const UniqueFd init_;
+  const BubblewrapOptions bubblewrap_;  // all but the hostname
   DiskWatch disk_watch_;
-  const std::unique_ptr<EventLoop> disposal_;  // where what takes a while to close is closed
+  // Where what takes a while is started and closed.
+  const std::unique_ptr<EventLoop> disposal_;
+  NetworkNamespaces networks_;
+  const std::unique_ptr<Zygote> zygote_;
   const std::unique_ptr<EventLoop> loop_;
 };
 

@@ -67,13 +67,14 @@ absl::StatusOr<ProcessPipes> MakeProcessPipes() {
   return pipes;
 }
 
-SandboxKeeper::SandboxKeeper(EventLoop& loop, EventLoop& disposal, DiskWatch& disk_watch,
-                             SandboxProcess process, ProcessPipes pipes, SandboxResources resources,
-                             const SandboxSpec& spec, const RunRlimits& rlimits,
-                             const CancelEvent& cancel, SandboxEvents events,
-                             SandboxLauncher::OnEnd on_end)
+SandboxKeeper::SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamespaces& networks,
+                             DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
+                             SandboxResources resources, const SandboxSpec& spec,
+                             const RunRlimits& rlimits, const CancelEvent& cancel,
+                             SandboxEvents events, SandboxLauncher::OnEnd on_end)
     : loop_(loop),
       disposal_(disposal),
+      networks_(networks),
       disk_watch_(disk_watch),
       resources_(std::move(resources)),
       upper_(spec.root.upper),
@@ -607,6 +608,15 @@ absl::StatusOr<SandboxExit> SandboxKeeper::Outcome() {
       said.empty() ? "" : ": ", said));
 }
 
+void SandboxKeeper::GiveNetworkBack() {
+  if (resources_.uplink == nullptr) return networks_.GiveBack(std::move(resources_.network));
+  resources_.network.tap = resources_.uplink->TakeUnusedTap();
+  if (resources_.network.tap.is_open()) return networks_.GiveBack(std::move(resources_.network));
+  // What was used: its descriptor and its stack take milliseconds to go.
+  resources_.network = {};
+  disposal_.Post([gone = std::shared_ptr<NetworkUplink>(std::move(resources_.uplink))] {});
+}
+
 void SandboxKeeper::EndIfOver() {
   // What was said last must not be lost, nor the reports that were sent just before: they are read
   // to their ends, which come now that nobody is left.
@@ -647,8 +657,7 @@ void SandboxKeeper::EndIfOver() {
     main_->exit.traffic = resources_.uplink->traffic();
     main_->exit.network_error = std::string(resources_.uplink->Check().message());
   }
-  // Its descriptor and its stack take milliseconds to go.
-  disposal_.Post([gone = std::shared_ptr<NetworkUplink>(std::move(resources_.uplink))] {});
+  GiveNetworkBack();
   resources_.cgroup.reset();
   on_end_(Outcome());
 }

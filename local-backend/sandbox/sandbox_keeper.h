@@ -19,6 +19,7 @@
 #include "common/files/unique_fd.h"
 #include "local-backend/sandbox/disk_usage.h"
 #include "local-backend/sandbox/event_loop.h"
+#include "local-backend/sandbox/network_namespace.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox.h"
@@ -38,6 +39,7 @@ struct SandboxResources {
   RunLimits limits;
   std::unique_ptr<RunCgroup> cgroup = nullptr;      // null: rlimits hold it
   std::unique_ptr<NetworkUplink> uplink = nullptr;  // null: loopback only
+  NetworkNamespace network = {};                    // its tap is the uplink's
 };
 
 // Kept alive by what the loop watches for it, until the end.
@@ -45,11 +47,12 @@ class SandboxKeeper final : public RunningSandbox,
                             public std::enable_shared_from_this<SandboxKeeper> {
  public:
   // The command was sent to the init already; `pipes` are its, `cancel` outlives the end, `rlimits`
-  // are those of every process. What takes long to close is closed on the thread of `disposal`.
-  SandboxKeeper(EventLoop& loop, EventLoop& disposal, DiskWatch& disk_watch, SandboxProcess process,
-                ProcessPipes pipes, SandboxResources resources, const SandboxSpec& spec,
-                const RunRlimits& rlimits, const CancelEvent& cancel, SandboxEvents events,
-                SandboxLauncher::OnEnd on_end);
+  // are those of every process. What takes long to close is closed on the thread of `disposal`, and
+  // the network goes back to `networks`.
+  SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamespaces& networks,
+                DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
+                SandboxResources resources, const SandboxSpec& spec, const RunRlimits& rlimits,
+                const CancelEvent& cancel, SandboxEvents events, SandboxLauncher::OnEnd on_end);
   ~SandboxKeeper() override;  // nothing of the sandbox is alive afterwards
 
   // Once, from any thread.
@@ -120,11 +123,13 @@ class SandboxKeeper final : public RunningSandbox,
   void EndProcess(const ProcessRef& process);
   void KillEverything();
   void SetTimer(absl::Time time);
+  void GiveNetworkBack();
   void EndIfOver();
   absl::StatusOr<SandboxExit> Outcome();
 
   EventLoop& loop_;
   EventLoop& disposal_;
+  NetworkNamespaces& networks_;
   DiskWatch& disk_watch_;
   SandboxResources resources_;
   const std::string upper_;

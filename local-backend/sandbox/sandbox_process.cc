@@ -1,11 +1,8 @@
 #include "local-backend/sandbox/sandbox_process.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -20,69 +17,16 @@
 #include "common/status/status_macros.h"
 
 namespace contree {
-namespace {
 
-// Between fork and exec of a program with threads: only calls that are safe in a signal handler.
-[[noreturn]] void Complain(const char* what, int error) {
-  const char* const words[] = {what, ": ", strerrordesc_np(error), "\n"};
-  for (const char* word : words) {
-    if (word != nullptr && write(STDERR_FILENO, word, strlen(word)) < 0) break;
-  }
-  _exit(1);
-}
-
-// Moves the caller, which has one thread, into groups of version 1. By "tasks": a thread that moves
-// itself need not wait until no thread anywhere is being made, which takes up to 10 ms.
-void EnterGroups(const RunCgroup& cgroup) {
-  for (const std::string& file : cgroup.task_files()) {
-    const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0", 1) != 1) Complain("cannot enter the run's cgroup", errno);
-    close(fd);
-  }
-}
-
-// A child in the group of version 2, if there is one.
-pid_t ForkInto(const RunCgroup* cgroup) {
-  if (cgroup == nullptr || cgroup->clone_fd() < 0) return _Fork();
-  clone_args arguments = {};
-  arguments.flags = CLONE_INTO_CGROUP;
-  arguments.exit_signal = SIGCHLD;
-  arguments.cgroup = static_cast<uint64_t>(cgroup->clone_fd());
-  return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
-}
-
-[[noreturn]] void Child(char* const* argv, const SandboxLaunch& launch, int null, int diagnostics) {
-  if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(diagnostics, 2) < 0) _exit(1);
-  if (launch.cgroup != nullptr) EnterGroups(*launch.cgroup);
-  if (setns(launch.network, CLONE_NEWNET) != 0) Complain("cannot enter the network", errno);
-  if (unshare(CLONE_NEWNS) != 0) Complain("cannot make a mount namespace", errno);
-  if (move_mount(launch.root, "", AT_FDCWD, launch.mount_point.c_str(), MOVE_MOUNT_F_EMPTY_PATH) !=
-      0) {
-    Complain("cannot attach the root file system", errno);
-  }
-  for (const int fd : launch.inherited) fcntl(fd, F_SETFD, 0);
-  execv(argv[0], argv);
-  Complain(argv[0], errno);
-}
-
-}  // namespace
-
-absl::StatusOr<SandboxProcess> LaunchSandbox(SandboxLaunch launch) {
+absl::StatusOr<SandboxProcess> LaunchSandbox(Zygote& zygote, Zygote::Order order,
+                                             UniqueFd control) {
   int pipe_ends[2];
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe2");
   SandboxProcess process;
   process.diagnostics.Reset(pipe_ends[0]);
   const UniqueFd diagnostics(pipe_ends[1]);
-  const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null.is_open()) return absl::ErrnoToStatus(errno, "open /dev/null");
-  std::vector<char*> argv;
-  for (std::string& word : launch.command) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  process.pid = ForkInto(launch.cgroup);
-  if (process.pid < 0) return absl::ErrnoToStatus(errno, "fork");
-  if (process.pid == 0) {
-    Child(argv.data(), launch, null.get(), diagnostics.get());
-  }
+  order.diagnostics = diagnostics.get();
+  ASSIGN_OR_RETURN(process.pid, zygote.Fork(order));
   // glibc 2.36 declares pidfd_open without C linkage.
   process.pid_fd.Reset(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
   if (!process.pid_fd.is_open()) {
@@ -91,7 +35,7 @@ absl::StatusOr<SandboxProcess> LaunchSandbox(SandboxLaunch launch) {
     waitpid(process.pid, nullptr, 0);
     return absl::ErrnoToStatus(error, "pidfd_open");
   }
-  process.control = std::move(launch.control);
+  process.control = std::move(control);
   return process;
 }
 

@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/files/unique_fd.h"
-#include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox_init_protocol.h"
+#include "local-backend/sandbox/zygote.h"
 
 namespace contree {
 
@@ -23,18 +23,10 @@ struct SandboxProcess {
   UniqueFd diagnostics;  // what bubblewrap complains about
 };
 
-struct SandboxLaunch {
-  std::vector<std::string> command;  // of bubblewrap
-  std::string mount_point;
-  int root = -1;     // the detached mount to attach there, in a mount namespace of the child's own
-  int network = -1;  // the network namespace of the child
-  std::vector<int> inherited;  // descriptors that stay open in the child, under their numbers
-  UniqueFd control;            // our end of the socket, kept in SandboxProcess
-  const RunCgroup* cgroup = nullptr;  // that the child starts in; null: in ours
-};
-
-// Forks and executes. The child dies with the calling thread. Internal: what the system said.
-absl::StatusOr<SandboxProcess> LaunchSandbox(SandboxLaunch launch);
+// Makes its pipe for complaints, and has the zygote start it. The rest of the order is the
+// caller's; `control` is our end of the socket whose other end the order has. Errors: as
+// Zygote::Fork.
+absl::StatusOr<SandboxProcess> LaunchSandbox(Zygote& zygote, Zygote::Order order, UniqueFd control);
 
 // Sends as much of `bytes` as goes without waiting, with `descriptors` (none or three) attached to
 // the first. As send(2): how many, or -1 and errno.
