@@ -25,6 +25,7 @@ struct Operations::Live {
 
   // Of an instance.
   RunDirectory directory;
+  std::shared_ptr<const void> layers_lease;
   std::unique_ptr<DiskBudget::Watch> watch;
   std::unique_ptr<InstanceReport> report;
   bool sandbox_has_ended = false;                         // guarded by mutex_

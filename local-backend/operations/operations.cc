@@ -14,7 +14,6 @@
 #include "common/uuid/uuid.h"
 #include "local-backend/operations/live_operation.h"
 #include "local-backend/operations/process_spec.h"
-#include "local-backend/operations/run_layers.h"
 
 namespace contree {
 namespace {
@@ -43,6 +42,7 @@ Operations::Operations(const Options& options, ImageStore& images, SandboxLaunch
       images_(images),
       launcher_(launcher),
       store_(store),
+      run_layers_(images, options.resolv_conf),
       instances_(options.max_concurrent, std::min(options.max_concurrent, kInstanceWorkers)),
       jobs_(options.max_concurrent_jobs, options.max_concurrent_jobs) {
   for (const char* state : {"waiting", "running"}) Load().Add({state}, 0);
@@ -209,14 +209,14 @@ absl::Status Operations::Prepare(Live& live, SandboxSpec& spec) {
     live.watch =
         options_.budget->Begin(live.directory.path, [cancel = &live.cancel] { cancel->Cancel(); });
   }
-  const bool has_resolv_conf = request.networking && options_.no_network.empty();
   ASSIGN_OR_RETURN(
-      std::vector<std::string> layers,
-      LayersOfRun(request.files, request.disposable ? Keeping::kNothing : Keeping::kImage,
-                  request.image, has_resolv_conf ? options_.resolv_conf : "", images_,
-                  live.directory));
+      RunLayers::Stack stack,
+      run_layers_.For(request.files, request.disposable ? Keeping::kNothing : Keeping::kImage,
+                      request.image, request.networking && options_.no_network.empty(),
+                      live.directory));
+  live.layers_lease = std::move(stack.lease);
   SetProcess(request, {&request.image.environment, &request.environment}, spec);
-  spec.root = {.layers = std::move(layers),
+  spec.root = {.layers = std::move(stack.layers),
                .upper = live.directory.upper,
                .work = live.directory.work,
                .empty_directory = images_.empty_directory()};

@@ -24,6 +24,7 @@
 #include "local-backend/operations/fair_queue.h"
 #include "local-backend/operations/operation_store.h"
 #include "local-backend/operations/process_report.h"
+#include "local-backend/operations/run_layers.h"
 #include "local-backend/operations/worker_pool.h"
 #include "local-backend/sandbox/sandbox.h"
 #include "local-backend/upkeep/disk_budget.h"
@@ -158,6 +159,7 @@ class Operations {
   ImageStore& images_;
   SandboxLauncher& launcher_;
   OperationStore& store_;
+  RunLayers run_layers_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
