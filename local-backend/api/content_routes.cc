@@ -107,7 +107,7 @@ void InspectDownload(ApiCall& call) {
   }
   const absl::StatusOr<InspectTarget> target = OpenInspectTarget(call);
   if (!target.ok()) return AnswerError(exchange, target.status(), 500);
-  absl::StatusOr<UniqueFd> file = target->reader.OpenFile(target->path);
+  absl::StatusOr<UniqueFd> file = target->reader->OpenFile(target->path);
   if (!file.ok()) return AnswerError(exchange, file.status(), kUnusablePath);
   struct stat info;
   if (fstat(file->get(), &info) != 0)
@@ -141,7 +141,7 @@ void InspectDownload(ApiCall& call) {
 void InspectArchive(ApiCall& call) {
   absl::StatusOr<InspectTarget> target = OpenInspectTarget(call);
   if (!target.ok()) return AnswerError(call.exchange, target.status(), 500);
-  const absl::StatusOr<UniqueFd> place = target->reader.OpenPath(target->path);
+  const absl::StatusOr<UniqueFd> place = target->reader->OpenPath(target->path);
   if (!place.ok()) return AnswerError(call.exchange, place.status(), kUnusablePath);
   if (call.exchange.method() == "HEAD") {
     call.exchange.SetHeader("Content-Type", kTar);
@@ -150,7 +150,7 @@ void InspectArchive(ApiCall& call) {
   call.exchange.RespondStream(
       200, kTar, [target = *std::move(target), uuid = call.id](HttpResponseStream& stream) {
         const absl::Status written =
-            WriteArchive(target.reader, target.path,
+            WriteArchive(*target.reader, target.path,
                          [&stream](absl::string_view bytes) { return stream.Write(bytes); });
         if (!written.ok() && !absl::IsCancelled(written)) {
           LogError("an archive ended early", {{"image", uuid}, {"error", written.ToString()}});
@@ -163,7 +163,7 @@ void InspectGrep(ApiCall& call) {
   if (!query.ok()) return AnswerError(call.exchange, query.status());
   const absl::StatusOr<InspectTarget> target = OpenInspectTarget(call);
   if (!target.ok()) return AnswerError(call.exchange, target.status(), 500);
-  const absl::StatusOr<SearchResult> found = SearchImage(target->reader, *query);
+  const absl::StatusOr<SearchResult> found = SearchImage(*target->reader, *query);
   if (!found.ok()) return AnswerError(call.exchange, found.status(), kUnusablePath);
   json matches = json::array();
   for (const SearchLine& line : found->lines) matches.push_back(ToJson(line));

@@ -1,13 +1,14 @@
 // GET /inspect/?tag=, /inspect/{uuid}/ and /inspect/{uuid}/list.
 
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "common/status/status_macros.h"
+#include "common/text/json_text.h"
 #include "local-backend/api/answers.h"
 #include "local-backend/api/inspect_target.h"
 #include "local-backend/api/parameters.h"
@@ -17,37 +18,33 @@
 namespace contree {
 namespace {
 
-using nlohmann::json;
-using Names = std::map<uint32_t, std::string>;
-
-Names ToMap(const std::vector<std::pair<uint32_t, std::string>>& pairs) {
-  Names names;
-  for (const auto& [id, name] : pairs) names.emplace(id, name);  // the first line for an id counts
-  return names;
-}
+using Names = ImageReader::Names;
 
 std::string NameOf(const Names& names, uint32_t id) {
   const auto found = names.find(id);
   return found == names.end() ? absl::StrCat(id) : found->second;
 }
 
-json ToFileItem(const FileEntry& entry, const Names& users, const Names& groups) {
-  const mode_t mode = entry.info.st_mode;
-  return {{"size", entry.info.st_size},
-          {"path", entry.name},
-          {"owner", NameOf(users, entry.info.st_uid)},
-          {"group", NameOf(groups, entry.info.st_gid)},
-          {"uid", entry.info.st_uid},
-          {"gid", entry.info.st_gid},
-          {"mode", mode},
-          {"mtime", entry.info.st_mtim.tv_sec},
-          {"nlink", entry.info.st_nlink},
-          {"is_dir", S_ISDIR(mode)},
-          {"is_regular", S_ISREG(mode)},
-          {"is_symlink", S_ISLNK(mode)},
-          {"is_socket", S_ISSOCK(mode)},
-          {"is_fifo", S_ISFIFO(mode)},
-          {"symlink_to", entry.target}};
+// As text at once: directories may hold many thousands.
+void AppendFileItem(const FileEntry& entry, const Names& users, const Names& groups,
+                    std::string* json) {
+  const struct stat& info = entry.info;
+  const auto flag = [&info](mode_t kind) {
+    return (info.st_mode & S_IFMT) == kind ? "true" : "false";
+  };
+  absl::StrAppend(json, "{\"path\":");
+  AppendJsonString(entry.name, json);
+  absl::StrAppend(json, ",\"size\":", info.st_size, ",\"mode\":", info.st_mode,
+                  ",\"mtime\":", info.st_mtim.tv_sec, ",\"nlink\":", info.st_nlink,
+                  ",\"uid\":", info.st_uid, ",\"gid\":", info.st_gid, ",\"owner\":");
+  AppendJsonString(NameOf(users, info.st_uid), json);
+  absl::StrAppend(json, ",\"group\":");
+  AppendJsonString(NameOf(groups, info.st_gid), json);
+  absl::StrAppend(json, ",\"is_dir\":", flag(S_IFDIR), ",\"is_regular\":", flag(S_IFREG),
+                  ",\"is_symlink\":", flag(S_IFLNK), ",\"is_socket\":", flag(S_IFSOCK),
+                  ",\"is_fifo\":", flag(S_IFIFO), ",\"symlink_to\":");
+  AppendJsonString(entry.target, json);
+  *json += '}';
 }
 
 char KindLetter(mode_t mode) {
@@ -106,18 +103,22 @@ void InspectList(ApiCall& call) {
   if (!as_text.ok()) return AnswerError(call.exchange, as_text.status());
   const absl::StatusOr<InspectTarget> target = OpenInspectTarget(call);
   if (!target.ok()) return AnswerError(call.exchange, target.status(), 500);
-  const absl::StatusOr<std::vector<FileEntry>> entries = target->reader.List(target->path);
+  const absl::StatusOr<std::vector<FileEntry>> entries = target->reader->List(target->path);
   if (!entries.ok()) return AnswerError(call.exchange, entries.status(), kUnusablePath);
-  const Names users = ToMap(target->reader.UserNames());
-  const Names groups = ToMap(target->reader.GroupNames());
+  const Names users = target->reader->UserNames();
+  const Names groups = target->reader->GroupNames();
   if (*as_text) {
     std::string text;
     for (const FileEntry& entry : *entries) text += ToLine(entry, users, groups);
     return call.exchange.Respond(200, "text/plain", std::move(text));
   }
-  json files = json::array();
-  for (const FileEntry& entry : *entries) files.push_back(ToFileItem(entry, users, groups));
-  AnswerJson(call.exchange, 200, {{"path", target->path}, {"files", files}});
+  std::string text = absl::StrCat("{\"path\":", ToJsonString(target->path), ",\"files\":[");
+  for (const FileEntry& entry : *entries) {
+    if (&entry != &entries->front()) text += ',';
+    AppendFileItem(entry, users, groups, &text);
+  }
+  text += "]}";
+  AnswerJsonText(call.exchange, 200, std::move(text));
 }
 
 }  // namespace contree

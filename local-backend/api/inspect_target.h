@@ -1,6 +1,7 @@
 #ifndef LOCAL_BACKEND_API_INSPECT_TARGET_H_
 #define LOCAL_BACKEND_API_INSPECT_TARGET_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,7 +15,7 @@ inline constexpr int kUnusablePath = 422;
 
 // The image that a request under /inspect/{uuid} is about, and the path in it.
 struct InspectTarget {
-  ImageReader reader;
+  std::shared_ptr<const ImageReader> reader;
   std::string path;  // "/" where the request has none
 };
 

@@ -26,11 +26,7 @@ namespace {
 
 constexpr size_t kPieceBytes = 256 * 1024;
 
-using Names = std::map<uint32_t, std::string>;
-
-Names ToMap(const std::vector<std::pair<uint32_t, std::string>>& pairs) {
-  return Names(pairs.begin(), pairs.end());
-}
+using Names = ImageReader::Names;
 
 // "/usr/./lib/../bin/" is "usr/bin"; the image's root is "".
 std::string MemberName(absl::string_view path) {
@@ -49,7 +45,7 @@ std::string MemberName(absl::string_view path) {
 class Archive {
  public:
   Archive(const ImageReader& reader, absl::FunctionRef<bool(absl::string_view)> sink)
-      : users_(ToMap(reader.UserNames())), groups_(ToMap(reader.GroupNames())), sink_(sink) {}
+      : users_(reader.UserNames()), groups_(reader.GroupNames()), sink_(sink) {}
 
   // `through` leads to what is added; kFollow: by a link of /proc to it.
   enum class Link { kKeep, kFollow };

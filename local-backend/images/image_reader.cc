@@ -115,27 +115,20 @@ absl::StatusOr<UniqueFd> ImageReader::OpenFile(const std::string& path) const {
   return file;
 }
 
-std::vector<std::pair<uint32_t, std::string>> ImageReader::Names(const std::string& path) const {
-  std::vector<std::pair<uint32_t, std::string>> names;
+ImageReader::Names ImageReader::ReadNames(const std::string& path) const {
+  Names names;
   const absl::StatusOr<UniqueFd> file = OpenFile(path);
-  if (!file.ok()) return names;
-  std::string text(kMaxNamesFile, '\0');
+  struct stat info;
+  if (!file.ok() || fstat(file->get(), &info) != 0) return names;
+  std::string text(std::min(static_cast<size_t>(info.st_size), kMaxNamesFile), '\0');
   const ssize_t size = read(file->get(), text.data(), text.size());
   text.resize(size < 0 ? 0 : static_cast<size_t>(size));
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::vector<absl::string_view> fields = absl::StrSplit(line, ':');
     uint32_t id;
-    if (fields.size() >= 3 && absl::SimpleAtoi(fields[2], &id)) names.emplace_back(id, fields[0]);
+    if (fields.size() >= 3 && absl::SimpleAtoi(fields[2], &id)) names.emplace(id, fields[0]);
   }
   return names;
-}
-
-std::vector<std::pair<uint32_t, std::string>> ImageReader::UserNames() const {
-  return Names("/etc/passwd");
-}
-
-std::vector<std::pair<uint32_t, std::string>> ImageReader::GroupNames() const {
-  return Names("/etc/group");
 }
 
 }  // namespace contree

@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,15 +44,16 @@ class ImageReader {
   // FailedPrecondition: a loop.
   absl::StatusOr<UniqueFd> OpenPath(const std::string& path) const;
 
-  // The name of a uid or gid in the image's /etc/passwd or /etc/group.
-  // Not every id has one; then it is absent from the map.
-  std::vector<std::pair<uint32_t, std::string>> UserNames() const;
-  std::vector<std::pair<uint32_t, std::string>> GroupNames() const;
+  // What the image's /etc/passwd or /etc/group call a uid or gid: by the first line for it; not
+  // every id has one.
+  using Names = std::map<uint32_t, std::string>;
+  Names UserNames() const { return ReadNames("/etc/passwd"); }
+  Names GroupNames() const { return ReadNames("/etc/group"); }
 
  private:
   ImageReader(UniqueFd root, Lease lease) : lease_(std::move(lease)), root_(std::move(root)) {}
   absl::StatusOr<UniqueFd> Resolve(const std::string& path, int flags) const;
-  std::vector<std::pair<uint32_t, std::string>> Names(const std::string& path) const;
+  Names ReadNames(const std::string& path) const;
 
   Lease lease_;
   UniqueFd root_;

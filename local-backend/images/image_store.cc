@@ -166,7 +166,8 @@ ImageStore::ImageStore(std::string directory, std::unique_ptr<sqlite::Database> 
     : directory_(std::move(directory)),
       empty_directory_(absl::StrCat(directory_, "/empty")),
       database_(std::move(database)),
-      budget_(budget) {}
+      budget_(budget),
+      readers_(empty_directory_) {}
 
 ImageStore::~ImageStore() { closing_ = true; }
 

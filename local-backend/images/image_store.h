@@ -29,6 +29,7 @@
 #include "absl/time/time.h"
 #include "common/files/unique_fd.h"
 #include "common/sqlite/database.h"
+#include "local-backend/images/image_readers.h"
 #include "local-backend/images/tree_size.h"
 #include "local-backend/images/use_table.h"
 #include "local-backend/images/work_queue.h"
@@ -184,6 +185,11 @@ class ImageStore {
     return budget_ == nullptr ? absl::OkStatus() : budget_->CheckRoom(bytes);
   }
 
+  // Looks into the image. FailedPrecondition: its layers cannot be mounted.
+  absl::StatusOr<std::shared_ptr<const ImageReader>> Reader(const Image& image) {
+    return readers_.Open(LayerPaths(image), image.lease);
+  }
+
   // An empty directory of the store, for mounts.
   const std::string& empty_directory() const { return empty_directory_; }
   // `layers` of an image as paths that can be mounted.
@@ -221,6 +227,7 @@ class ImageStore {
   DiskBudget* const budget_;
   UniqueFd layers_fd_;
   UseTable use_table_;
+  ImageReaders readers_;
   std::atomic<int64_t> next_run_ = 1;
   std::atomic<int64_t> next_layer_ = 1;
   std::atomic<bool> closing_ = false;

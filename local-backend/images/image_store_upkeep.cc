@@ -95,6 +95,8 @@ absl::Status ImageStore::ReplaceLayers(const std::vector<std::string>& old_layer
 }
 
 absl::StatusOr<Collected> ImageStore::Collect(const CollectOptions& options) {
+  // Nobody needs what is held only because somebody may look again.
+  readers_.Clear();
   std::vector<UseTable::Removal> removals;  // until the directories are out of the way
   RETURN_IF_ERROR(database_->Write([&](sqlite::Connection& connection) -> absl::Status {
     std::vector<std::string> unwanted;
