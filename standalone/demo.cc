@@ -30,6 +30,7 @@ namespace {
 using nlohmann::json;
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(60);
+constexpr absl::Duration kImportTimeout = absl::Minutes(10);
 constexpr char kBase[] = "tag:busybox:latest";
 constexpr int kProjectFiles = 300;
 constexpr char kTag[] = "demo/greeter/busybox:latest";
@@ -84,15 +85,17 @@ class Scratch {
 class Demo {
  public:
   // `is_watched`: `out` is a terminal, where a step can be seen while it runs.
-  Demo(McpStdioClient& client, std::ostream& out, bool is_watched)
-      : client_(client), out_(out), is_watched_(is_watched) {
-    if (is_watched_) {
-      client_.ListenToProgress([this](const std::string& news) { ShowRunning(title_, news); });
-    }
+  // `import` is the reference of an image to import; empty: none.
+  Demo(McpStdioClient& client, std::string import, std::ostream& out, bool is_watched)
+      : client_(client), import_(std::move(import)), out_(out), is_watched_(is_watched) {
+    client_.ListenToProgress([this](const std::string& news) { OnProgress(news); });
   }
 
   absl::Status Run() {
     RETURN_IF_ERROR(Step("Look what is there", [this] { return ListImages(); }));
+    if (!import_.empty()) {
+      RETURN_IF_ERROR(Step("Import an image from its registry", [this] { return Import(); }));
+    }
     RETURN_IF_ERROR(Step("Run a command; nothing of it stays", [this] { return RunDisposable(); }));
     RETURN_IF_ERROR(
         Step("Install something; that makes a new image", [this] { return Install(); }));
@@ -105,6 +108,10 @@ class Demo {
     RETURN_IF_ERROR(Step("Roll back: the tag went to the broken branch, and returns",
                          [this] { return RollBack(); }));
     RETURN_IF_ERROR(Step("Destroy everything, fearlessly", [this] { return Destroy(); }));
+    if (!imported_.empty()) {
+      out_ << "The image that came from a registry\n\n    " << Shortened(imported_) << "  "
+           << import_ << "\n\n";
+    }
     out_ << "The images that this made\n\n    " << Shortened(base_.uuid) << "  " << base_.what
          << "\n";
     PrintTree(base_, "", out_);
@@ -126,6 +133,12 @@ class Demo {
     for (const std::string& line : lines_) out_ << "      " << line << "\n";
     out_ << std::endl;
     return Annotate(status, absl::StrCat("step ", step_number_, " (", title, ")"));
+  }
+
+  // While a call runs.
+  void OnProgress(const std::string& news) {
+    if (is_watched_) ShowRunning(title_, news);
+    if (is_told_) Say(absl::StrCat("| ", news));
   }
 
   // On the terminal's line, which the next one replaces.
@@ -151,8 +164,9 @@ class Demo {
   }
 
   // tools/call, whose result must be no error; returns what it says.
-  absl::StatusOr<json> Call(const std::string& tool, const json& arguments) {
-    ASSIGN_OR_RETURN(const json result, client_.CallTool(tool, arguments, kCallTimeout));
+  absl::StatusOr<json> Call(const std::string& tool, const json& arguments,
+                            absl::Duration timeout = kCallTimeout) {
+    ASSIGN_OR_RETURN(const json result, client_.CallTool(tool, arguments, timeout));
     if (result.value("isError", false)) {
       return absl::InternalError(
           absl::StrCat(tool, ": ", result["content"].at(0).value("text", "")));
@@ -182,6 +196,27 @@ class Demo {
     ASSIGN_OR_RETURN(const json base, Call("get_image", {{"image", kBase}}));
     base_ = {.uuid = base.at("uuid"), .what = "busybox:latest"};
     return Check(!base_.uuid.empty(), "an image with the tag busybox:latest", base);
+  }
+
+  absl::Status Import() {
+    Say(absl::StrCat("import_image ", import_));
+    // What takes minutes is followed: in place on a terminal, line by line elsewhere.
+    is_told_ = !is_watched_;
+    const absl::StatusOr<json> imported = Call(
+        "import_image",
+        {{"registry_url", import_}, {"i_accept_that_anonymous_access_might_be_rate_limited", true}},
+        kImportTimeout);
+    is_told_ = false;
+    RETURN_IF_ERROR(imported.status());
+    RETURN_IF_ERROR(Check(imported->at("state") == "SUCCESS", "SUCCESS", *imported));
+    imported_ = imported->at("result_image");
+    ASSIGN_OR_RETURN(const json files, Call("list_files", {{"image", imported_}, {"path", "/"}}));
+    std::string names;
+    for (const json& entry : files.at("files")) {
+      absl::StrAppend(&names, names.empty() ? "" : " ", entry.at("name").get<std::string>());
+    }
+    Say(absl::StrCat("=> image ", imported_, ", with ", names));
+    return Check(!names.empty(), "files in the image", files);
   }
 
   absl::Status RunDisposable() {
@@ -313,8 +348,11 @@ class Demo {
   Node& prepared() { return base_.children.at(0); }
 
   McpStdioClient& client_;
+  const std::string import_;
   std::ostream& out_;
   const bool is_watched_;
+  bool is_told_ = false;  // progress belongs to the lines of the step
+  std::string imported_;  // the image's uuid
   std::string title_;
   int step_number_ = 0;
   std::vector<std::string> lines_;
@@ -325,10 +363,16 @@ class Demo {
 
 absl::Status RunDemo(const Options& options, std::ostream& out, bool is_watched) {
   const absl::Time start = absl::Now();
-  ASSIGN_OR_RETURN(
-      const auto client,
-      McpStdioClient::Start({"/proc/self/exe", "--local", "--mode", "stdio", "--state-dir",
-                             options.state_dir, "--log-level", options.log_level}));
+  std::vector<std::string> command = {"/proc/self/exe", "--local",        "--mode",
+                                      "stdio",          "--state-dir",    options.state_dir,
+                                      "--log-level",    options.log_level};
+  for (const std::string& registry : options.insecure_registries) {
+    command.push_back(absl::StrCat("--insecure-registry=", registry));
+  }
+  for (const std::string& registry : options.private_registries) {
+    command.push_back(absl::StrCat("--private-registry=", registry));
+  }
+  ASSIGN_OR_RETURN(const auto client, McpStdioClient::Start(command));
   ASSIGN_OR_RETURN(const json server, client->Initialize("2025-06-18", kCallTimeout));
   out << "An agent's session with " << server.at("serverInfo").value("name", "") << " "
       << server.at("serverInfo").value("version", "") << ", over MCP on stdio"
@@ -336,7 +380,7 @@ absl::Status RunDemo(const Options& options, std::ostream& out, bool is_watched)
                          absl::ToDoubleMilliseconds(absl::Now() - start))
       << "Each command runs isolated, as root, on an immutable image.\n\n";
   try {
-    RETURN_IF_ERROR(Demo(*client, out, is_watched).Run());
+    RETURN_IF_ERROR(Demo(*client, options.demo_import, out, is_watched).Run());
   } catch (const json::exception& error) {
     return absl::InternalError(
         absl::StrCat("an answer is not of the documented form: ", error.what()));

@@ -111,8 +111,11 @@ absl::Status ResolvePlatform(bool local, Options& options) {
 
 // The sub-commands for people. Returns what each means.
 std::vector<std::pair<const CLI::App*, Command>> AddSubcommands(CLI::App& app, Options& options) {
-  const CLI::App* demo =
+  CLI::App* demo =
       app.add_subcommand("demo", "A session of an agent on the embedded backend, step by step");
+  demo->add_option("--import", options.demo_import,
+                   "Also import this image from its registry, such as docker.io/library/alpine, "
+                   "and look into it");
 
   std::vector<std::string> clients;
   for (const Client& client : Clients()) clients.emplace_back(client.name);

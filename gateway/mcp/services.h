@@ -11,6 +11,7 @@
 #include "contree/auth/v1/registry_auth_service.grpc.pb.h"
 #include "contree/sync/v1/sync_service.grpc.pb.h"
 #include "contree/v1/contree_service.grpc.pb.h"
+#include "gateway/sync/sync_activities.h"
 #include "gateway/sync/synced_trees.h"
 #include "gateway/workspace/workspace.h"
 
@@ -24,6 +25,7 @@ struct Services {
   // Null: this gateway has no sync-service.
   std::unique_ptr<sync::v1::SyncService::StubInterface> sync = nullptr;
   std::unique_ptr<SyncedTrees> trees = std::make_unique<SyncedTrees>(/*is_watching=*/true);
+  std::unique_ptr<SyncActivities> syncs = std::make_unique<SyncActivities>();
   // Shows the user a page; false: it could not be. Null where the user is not at this machine.
   std::function<bool(const std::string& url)> open_in_browser = nullptr;
   std::unique_ptr<Clock> clock = std::make_unique<RealClock>();

@@ -15,6 +15,7 @@
 #include "common/status/status_macros.h"
 #include "common/text/utf8.h"
 #include "gateway/sync/ignore_pattern.h"
+#include "gateway/sync/sync_activities.h"
 #include "gateway/sync/sync_conversation.h"
 #include "gateway/sync/synced_trees.h"
 #include "gateway/sync/tree.h"
@@ -137,6 +138,9 @@ absl::StatusOr<ToolOutput> HandleRsync(const json& arguments, RequestContext& co
                    services.workspace.OpenSource(arguments.at("source").get<std::string>()));
   ASSIGN_OR_RETURN(const std::shared_ptr<const TreeRoot> root, TreeRoot::Of(std::move(source)));
 
+  const std::unique_ptr<SyncActivities::Ongoing> activity =
+      services.syncs->Begin(context.call, arguments.at("source").get<std::string>(),
+                            arguments.at("destination").get<std::string>(), start);
   SyncTarget target;
   target.source = absl::StrCat(MachineName(), ":", root->path);
   std::shared_ptr<WatchedTree> watched;
@@ -161,11 +165,15 @@ absl::StatusOr<ToolOutput> HandleRsync(const json& arguments, RequestContext& co
   }
 
   context.call.deadline = std::min(context.call.deadline, start + kTimeout);
-  ASSIGN_OR_RETURN(const SyncOutcome outcome,
-                   HoldSyncConversation(*sync, *look.tree, target, context.call,
-                                        [&context](const SyncProgress& progress) {
-                                          context.report_progress(ProgressText(progress));
-                                        }));
+  const absl::StatusOr<SyncOutcome> held = HoldSyncConversation(
+      *sync, *look.tree, target, context.call, [&context, &activity](const SyncProgress& progress) {
+        activity->Report(progress);
+        context.report_progress(ProgressText(progress));
+      });
+  activity->End(held.ok() ? absl::StatusOr<sync::v1::SyncResult>(held->result) : held.status(),
+                absl::Now());
+  RETURN_IF_ERROR(held.status());
+  const SyncOutcome& outcome = *held;
   if (watched != nullptr && !outcome.told_changes) watched->Settle(look);
 
   Omissions omissions = look.tree->omissions;

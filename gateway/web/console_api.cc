@@ -171,6 +171,39 @@ ordered_json ConsoleOperationJson(const contree::v1::Operation& operation) {
   return shown;
 }
 
+ordered_json SyncJson(const SyncActivity& sync) {
+  const bool goes_on = sync.ended == absl::InfiniteFuture();
+  const char* const end = sync.status.ok()                 ? "SUCCESS"
+                          : absl::IsCancelled(sync.status) ? "CANCELLED"
+                                                           : "FAILED";
+  ordered_json shown = {
+      {"number", sync.number},
+      {"state", goes_on ? "EXECUTING" : end},
+      {"source", sync.source},
+      {"destination", sync.destination},
+      {"created_at", absl::FormatTime(absl::RFC3339_full, sync.began, absl::UTCTimeZone())}};
+  if (!sync.principal.empty()) shown["principal"] = sync.principal;
+  const SyncProgress& progress = sync.progress;
+  shown["files_to_read"] = progress.files_to_hash;
+  shown["files_read"] = progress.files_hashed;
+  shown["files_to_upload"] = progress.files_to_send;
+  shown["files_uploaded"] = progress.files_sent;
+  shown["bytes_to_upload"] = progress.bytes_to_send;
+  shown["bytes_uploaded"] = progress.bytes_sent;
+  if (goes_on) return shown;
+  shown["duration_seconds"] = absl::ToDoubleSeconds(sync.ended - sync.began);
+  if (!sync.status.ok()) {
+    shown["error"] = std::string(sync.status.message());
+    return shown;
+  }
+  shown["directory_state_id"] = sync.result.directory_state_id();
+  shown["files"] = sync.result.files();
+  shown["bytes"] = sync.result.bytes();
+  shown["files_uploaded"] = sync.result.uploaded_files();
+  shown["bytes_uploaded"] = sync.result.uploaded_bytes();
+  return shown;
+}
+
 std::string EventText(absl::string_view name, const ordered_json& data) {
   return absl::StrCat("event: ", name, "\ndata: ", ToJsonText(data), "\n\n");
 }
@@ -253,6 +286,7 @@ void ConsoleApi::Handle(HttpExchange& exchange, absl::string_view route,
   if (exchange.method() == "GET") {
     if (route == "tree") return SendTree(*caller, exchange);
     if (route == "file") return SendFile(*caller, exchange);
+    if (route == "syncs") return SendSyncs(*caller, exchange);
     if (route == "operations") return SendOperations(*caller, exchange);
     if (absl::ConsumePrefix(&rest, "operations/")) {
       if (absl::ConsumeSuffix(&rest, "/events"))
@@ -293,6 +327,14 @@ void ConsoleApi::SendOperations(const Caller& caller, HttpExchange& exchange) co
     operations.push_back(ConsoleOperationJson(operation));
   }
   RespondJson(exchange, {{"operations", std::move(operations)}});
+}
+
+void ConsoleApi::SendSyncs(const Caller& caller, HttpExchange& exchange) const {
+  ordered_json syncs = ordered_json::array();
+  for (const SyncActivity& sync : services_.syncs->List(caller.tenant)) {
+    syncs.push_back(SyncJson(sync));
+  }
+  RespondJson(exchange, {{"syncs", std::move(syncs)}});
 }
 
 void ConsoleApi::SendOperation(const Caller& caller, HttpExchange& exchange,

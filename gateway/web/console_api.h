@@ -11,6 +11,8 @@
 //   GET  operations/ID/events          server-sent events: "output" {stream, text | base64},
 //                                      "state" {state}, at last "completed" (the record) or
 //                                      "failed"
+//   GET  syncs                         {"syncs": […]}: those of this gateway, going on and ended,
+//                                      the newest first
 //   GET  file?image=&path=[&max=N]     a file's bytes, or its first N; to be saved, not shown,
 //        [&inline]                     unless it is a picture and `inline` asks for it
 //   POST tools/NAME                    the result of the tool, as MCP has it; the body: its
@@ -48,6 +50,7 @@ class ConsoleApi {
                      const std::string& operation_id) const;
   void SendEvents(const Caller& caller, HttpExchange& exchange,
                   const std::string& operation_id) const;
+  void SendSyncs(const Caller& caller, HttpExchange& exchange) const;
   void SendFile(const Caller& caller, HttpExchange& exchange) const;
   void CallTool(const Caller& caller, HttpExchange& exchange, absl::string_view name,
                 const HttpAdmission& admission) const;

@@ -1,6 +1,8 @@
 // The pages for people, in Chromium, against contree-mcp on its embedded backend.
 
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { assertAccessible, closePage, launch, looks, openPage, picture } from "./browser.mjs";
 import { contreeMcp } from "./contree_mcp.mjs";
@@ -188,6 +190,37 @@ test("branches appear in the tree, and their files can be read and compared", as
   assert.equal((await download).suggestedFilename(), "data");
   await closePage(page);
 });
+
+for (const [name, look] of Object.entries(looks)) {
+  test(`syncs show how far they are and how they ended, ${name}`, async () => {
+    const source = join(contree.workspace, `project-${name}`);
+    mkdirSync(source);
+    for (let i = 0; i < 12; i++) writeFileSync(join(source, `${i}.txt`), `${name} ${i}\n`);
+    const page = await open("console", look);
+    const synced = await server.call("rsync", { source, destination: "/project" });
+    assert.equal(synced.uploaded_files, 12);
+    const row = page.locator(".sync-list li").filter({ hasText: source });
+    await row.filter({ hasText: "12 files" }).waitFor({ timeout: 5000 });
+    assert.match(await row.innerText(), /success/);
+    assert.match(await row.innerText(), /12 uploaded/);
+    await assert.rejects(server.call("rsync", { source: join(contree.workspace, "none"), destination: "/project" }));
+    // One that goes on stays a moment only: the page is told of one that stands still.
+    const running = { number: 1, state: "EXECUTING", source: "/home/me/project", destination: "/app", principal: "me", created_at: new Date().toISOString(), files_to_read: 300, files_read: 120, files_to_upload: 40, files_uploaded: 7, bytes_to_upload: 4_000_000, bytes_uploaded: 700_000 };
+    await page.route("**/console/api/syncs", (route) => route.fulfill({ json: { syncs: [running, { ...running, number: 0, state: "FAILED", error: "the connection was lost", duration_seconds: 2 }] } }));
+    const progress = page.getByRole("progressbar", { name: "Progress of the sync of /home/me/project" });
+    await progress.waitFor({ timeout: 5000 });
+    assert.equal(await progress.evaluate((bar) => bar.value / bar.max), 127 / 340);
+    const shown = await page.locator(".syncs").innerText();
+    assert.match(shown, /1 running/);
+    assert.match(shown, /read 120 of 300 files, uploaded 7 of 40 \(684 KiB of 3.8 MiB\)/);
+    assert.match(shown, /the connection was lost/);
+    await progress.scrollIntoViewIfNeeded();
+    await assertAccessible(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "scrolls sideways");
+    await picture(page, `syncs-${name}`);
+    await closePage(page);
+  });
+}
 
 test("a picture in an image is shown", async () => {
   const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";

@@ -6,8 +6,8 @@ import { program, startServer, temporaryDirectory } from "./programs.mjs";
 
 const kContreeMcp = program("standalone/contree-mcp");
 
-// Before the tests of the calling file it starts a server over HTTP; `url` is its address. `stdio` is the command of one
-// over stdio. All of them share a state directory, and so the backend.
+// Before the tests of the calling file it starts a server over HTTP; `url` is its address, `workspace` the
+// directory whose files it may touch. `stdio` is the command of one over stdio. All of them share a state directory, and so the backend.
 export function contreeMcp() {
   const it = {};
   const ends = [];
@@ -15,7 +15,9 @@ export function contreeMcp() {
     const file = { after: (end) => ends.unshift(end) };
     const flags = ["--local", "--state-dir", temporaryDirectory(file)];
     it.stdio = [kContreeMcp, ...flags, "--mode", "stdio"];
-    const server = await startServer(file, [kContreeMcp, ...flags, "--mode", "http", "--http-port", "0"], "mcp");
+    it.workspace = temporaryDirectory(file);
+    const http = ["--mode", "http", "--http-port", "0", "--workspace-root", it.workspace];
+    const server = await startServer(file, [kContreeMcp, ...flags, ...http], "mcp");
     it.url = server.value;
   });
   after(async () => {

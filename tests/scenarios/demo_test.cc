@@ -3,7 +3,9 @@
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "gmock/gmock.h"
+#include "tests/harness/oci_image.h"
 #include "tests/harness/server_process.h"
+#include "tests/harness/test_registry.h"
 
 namespace contree::testing_harness {
 namespace {
@@ -26,6 +28,35 @@ TEST(DemoTest, ChecksEveryStepAndPrintsTheTreeAlsoOnAStateThatIsUsed) {
     EXPECT_THAT(output, HasSubstr("Every result was checked."));
     EXPECT_THAT(output, Not(HasSubstr("\r"))) << "no terminal, no rewriting of lines";
   }
+}
+
+TEST(DemoTest, AnImageThatIsNamedIsImportedAndItsProgressTold) {
+  const TempDirectory state;
+  TestRegistry registry;
+  const std::string reference = registry.Push("team/app:1", {BusyboxImage("imported\n")});
+  ASSERT_OK_AND_ASSIGN(const auto demo,
+                       ServerProcess::Start({Program("standalone/contree-mcp"), "demo", "--import",
+                                             reference, "--state-dir", state.path()}));
+  ASSERT_OK_AND_ASSIGN(const int exit_code, demo->Wait(absl::Seconds(120)));
+  const std::string output = demo->Output();
+  EXPECT_EQ(exit_code, 0) << output;
+  EXPECT_THAT(output, HasSubstr("2. Import an image from its registry"));
+  EXPECT_THAT(output, testing::ContainsRegex("\\| .*layer"));  // what the backend tells of its work
+  EXPECT_THAT(output, HasSubstr("The image that came from a registry"));
+  EXPECT_THAT(output, HasSubstr("9. Destroy everything"));
+}
+
+TEST(DemoTest, AnImageThatIsNotThereIsSaidSo) {
+  const TempDirectory state;
+  TestRegistry registry;
+  ASSERT_OK_AND_ASSIGN(
+      const auto demo,
+      ServerProcess::Start({Program("standalone/contree-mcp"), "demo", "--import",
+                            registry.host() + "/no/such:1", "--state-dir", state.path()}));
+  ASSERT_OK_AND_ASSIGN(const int exit_code, demo->Wait(absl::Seconds(120)));
+  EXPECT_NE(exit_code, 0);
+  EXPECT_THAT(demo->Output(), HasSubstr("step 2 (Import an image from its registry)"));
+  EXPECT_THAT(demo->Output(), HasSubstr("no/such"));
 }
 
 TEST(DemoTest, OnATerminalAStepShowsWhileItRuns) {

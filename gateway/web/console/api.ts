@@ -42,6 +42,26 @@ export interface Operation {
   resources?: Record<string, number>;
 }
 
+export interface Sync {
+  number: number;
+  state: string;
+  source: string;
+  destination: string;
+  created_at: string;
+  principal?: string;
+  files_to_read: number;
+  files_read: number;
+  files_to_upload: number;
+  files_uploaded: number;
+  bytes_to_upload: number;
+  bytes_uploaded: number;
+  duration_seconds?: number;
+  error?: string;
+  directory_state_id?: string;
+  files?: number;
+  bytes?: number;
+}
+
 export interface FileEntry {
   name: string;
   path: string;
@@ -99,6 +119,7 @@ export const isFinal = (state: string) => state === "SUCCESS" || state === "FAIL
 
 export const loadTree = () => get<{ images: Image[]; truncated: boolean }>("tree");
 export const loadOperations = (limit: number) => get<{ operations: Operation[] }>(`operations?limit=${limit}`);
+export const loadSyncs = () => get<{ syncs: Sync[] }>("syncs");
 export const loadOperation = (id: string) => get<Operation>("operations/" + encodeURIComponent(id));
 export const cancelOperation = (id: string) => callTool<{ cancelled: boolean }>("cancel_operation", { operation_id: id });
 export const loadTags = () => callTool<{ images: Image[] }>("list_images", { tagged: true, limit: 1000 });

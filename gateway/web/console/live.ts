@@ -1,7 +1,7 @@
 // What the console knows, kept up to date: images and operations by asking often for what is cheap to ask for.
 
 import { useEffect, useState } from "preact/hooks";
-import { Image, Operation, isFinal, loadOperation, loadOperations, loadTags, loadTree } from "./api";
+import { Image, Operation, Sync, isFinal, loadOperation, loadOperations, loadSyncs, loadTags, loadTree } from "./api";
 
 const operationsInterval = 700; // ms; a run shows within a second
 const tagsInterval = 10_000;
@@ -11,11 +11,12 @@ export interface Live {
   images: Map<string, Image>;
   truncated: boolean;
   operations: Operation[];
+  syncs: Sync[];
   error: string | null; // why what is shown may be old
   loaded: boolean;
 }
 
-let live: Live = { images: new Map(), truncated: false, operations: [], error: null, loaded: false };
+let live: Live = { images: new Map(), truncated: false, operations: [], syncs: [], error: null, loaded: false };
 const listeners = new Set<(live: Live) => void>();
 
 function publish(change: Partial<Live>) {
@@ -59,6 +60,11 @@ async function readOperations() {
   // After a pause there may be more of them than the list shows.
   if (unknown.length > 20) await readTree();
   else for (const operation of unknown) await addResult(operation.operation_id);
+}
+
+async function readSyncs() {
+  const { syncs } = await loadSyncs();
+  if (JSON.stringify(syncs) !== JSON.stringify(live.syncs)) publish({ syncs });
 }
 
 async function readTags() {
@@ -108,7 +114,7 @@ function repeat(work: () => Promise<void>, pause: number): () => void {
 
 async function begin() {
   if (!live.loaded) await readTree();
-  await readOperations();
+  await Promise.all([readOperations(), readSyncs()]);
 }
 
 export function useLive(): Live {

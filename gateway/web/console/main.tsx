@@ -10,6 +10,7 @@ import { ageText, bytesText, shortId, timeText } from "./format";
 import { ImageTree } from "./image_tree";
 import { Live, useLive, withExitCode } from "./live";
 import { ImageLink, OperationList, OperationView } from "./operations";
+import { SyncList } from "./syncs";
 import { SignIn, useRefused } from "./sign_in";
 
 type Route =
@@ -184,6 +185,7 @@ function App() {
           {route.view === "compare" && <Comparison left={route.left} right={route.right} nameOf={nameOf} />}
           {route.view === "account" && <Account />}
           <OperationList operations={live.operations.map((operation) => withExitCode(operation, live.images))} selected={route.view === "operation" ? route.id : null} onSelect={() => {}} now={now} />
+          <SyncList syncs={live.syncs} now={now} />
         </div>
       </div>
     </>
