@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/metrics.h"
 #include "contree-service/api/contree_api.h"
@@ -31,10 +31,8 @@ constexpr size_t kMaxFilesBytes = 64 << 20;
 // How many contents one call looks for at once, and all calls together.
 constexpr size_t kSearchersPerCall = 16;
 constexpr size_t kMaxSearchers = 64;
-// Where many contents are looked for, a page of the list of uploads may answer for all of them: one
-// exchange instead of a thousand. So many contents are worth reading one page.
-constexpr int kContentsPerPage = 100;
-constexpr int kUploadsPerPage = 1000;
+// Indexes of uploads that are kept: of so many tenants.
+constexpr size_t kMaxIndexes = 256;
 
 std::string CacheKey(const ContreeApi& api, const CallContext& context, absl::string_view uuid,
                      absl::string_view path) {
@@ -94,26 +92,20 @@ class FileSearch {
         context_(context),
         found_(static_cast<size_t>(request.sha256_size())) {}
 
-  // Before anybody works. Where the list cannot be read, the search says why.
-  void ReadList() {
+  // Before anybody works.
+  void LookIn(UploadIndex& index) {
     absl::MutexLock lock(&mutex_);
-    absl::flat_hash_map<std::string, std::vector<int>> wanted;
-    for (int i = 0; i < request_.sha256_size(); ++i) wanted[request_.sha256(i)].push_back(i);
-    const int pages = request_.sha256_size() / kContentsPerPage;
-    bool is_whole = false;
-    for (int page = 0; page < pages && !is_whole && !wanted.empty(); ++page) {
-      const auto files =
-          api_.ListUploads(kUploadsPerPage, page * kUploadsPerPage, "", "", context_);
-      if (!files.ok()) return;
-      is_whole = files->size() < kUploadsPerPage;
-      for (const v1::StoredFile& file : *files) {
-        const auto found = wanted.find(file.sha256());
-        if (found == wanted.end()) continue;
-        for (const int index : found->second) found_[static_cast<size_t>(index)] = file;
-        wanted.erase(found);
-      }
+    index.Update(
+        request_.sha256_size(),
+        [this](int offset, absl::string_view since) {
+          return api_.ListUploads(UploadIndex::kUploadsPerPage, offset, since, "", context_);
+        },
+        absl::Now());
+    for (int i = 0; i < request_.sha256_size(); ++i) {
+      const v1::StoredFile* file = index.Find(request_.sha256(i));
+      if (file != nullptr) found_[static_cast<size_t>(i)] = *file;
     }
-    if (is_whole) next_ = request_.sha256_size();
+    if (index.is_whole()) next_ = request_.sha256_size();
   }
 
   void Work() {
@@ -241,6 +233,18 @@ absl::StatusOr<v1::GrepResponse> FileHandlers::Grep(const v1::GrepRequest& reque
   return api.Grep(uuid, request, context);
 }
 
+std::shared_ptr<FileHandlers::TenantUploads> FileHandlers::UploadsOf(const ContreeApi& api,
+                                                                     const CallContext& context) {
+  const std::string key =
+      absl::StrJoin({absl::string_view(context.tenant), absl::string_view(api.platform())},
+                    absl::string_view("\0", 1));
+  absl::MutexLock lock(&uploads_mutex_);
+  if (uploads_.size() >= kMaxIndexes && !uploads_.contains(key)) uploads_.clear();
+  std::shared_ptr<TenantUploads>& uploads = uploads_[key];
+  if (uploads == nullptr) uploads = std::make_shared<TenantUploads>();
+  return uploads;
+}
+
 absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFilesRequest& request,
                                                               const CallContext& context) {
   if (request.sha256_size() > kMaxFound) {
@@ -250,7 +254,11 @@ absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFile
   for (const std::string& sha256 : request.sha256()) RETURN_IF_ERROR(CheckSha256(sha256));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   FileSearch search(api, request, context);
-  search.ReadList();
+  {
+    const std::shared_ptr<TenantUploads> uploads = UploadsOf(api, context);
+    absl::MutexLock lock(&uploads->mutex);
+    search.LookIn(uploads->index);
+  }
   const size_t threads = std::min(kSearchersPerCall, static_cast<size_t>(request.sha256_size()));
   std::vector<std::shared_ptr<absl::Notification>> ended;
   for (size_t i = 1; i < threads; ++i) {  // this thread is one of them
