@@ -1,6 +1,7 @@
 #include "contree-service/file_handlers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -28,9 +29,12 @@ constexpr size_t kPieceBytes = 256 << 10;
 constexpr size_t kMaxListingsBytes = 32 << 20;
 // Only files of one piece are kept.
 constexpr size_t kMaxFilesBytes = 64 << 20;
-// How many contents one call looks for at once, and all calls together.
+// How many contents one call looks for or uploads at once, and all calls together beside their own
+// threads.
 constexpr size_t kSearchersPerCall = 16;
-constexpr size_t kMaxSearchers = 64;
+constexpr size_t kUploadersPerCall = 8;
+constexpr size_t kMaxHelpers = 64;
+constexpr int kMaxUploads = 100;
 // Indexes of uploads that are kept: of so many tenants.
 constexpr size_t kMaxIndexes = 256;
 
@@ -47,6 +51,12 @@ void CountCache(absl::string_view cache, bool is_hit, double by = 1) {
   static auto& misses = *new CounterMetric("contree_cache_misses_total",
                                            "What was asked for and not there.", {"cache"});
   (is_hit ? hits : misses).Add({cache}, by);
+}
+
+absl::Status CheckStored(const v1::StoredFile& file, absl::string_view said) {
+  if (said.empty() || file.sha256() == said) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the platform stored data with SHA-256 ", file.sha256(),
+                                          ", not ", said, " as was said; upload it again"));
 }
 
 // Makes messages of kPieceBytes out of pieces of any size. `Response` has `data`.
@@ -157,7 +167,7 @@ FileHandlers::FileHandlers(ApiDirectory* apis, ImageResolver* resolver, TenantLi
       limits_(limits),
       listings_(kMaxListingsBytes),
       files_(kMaxFilesBytes),
-      searchers_(kMaxSearchers) {
+      helpers_(kMaxHelpers) {
   for (const char* cache : {"listings", "files"}) {
     for (const bool is_hit : {true, false}) CountCache(cache, is_hit, 0);
   }
@@ -233,6 +243,21 @@ absl::StatusOr<v1::GrepResponse> FileHandlers::Grep(const v1::GrepRequest& reque
   return api.Grep(uuid, request, context);
 }
 
+void FileHandlers::WorkTogether(size_t threads, const std::function<void()>& work) {
+  std::vector<std::shared_ptr<absl::Notification>> ended;
+  for (size_t i = 1; i < threads; ++i) {
+    auto end = std::make_shared<absl::Notification>();
+    const absl::Status started = helpers_.Run([&work, end] {
+      work();
+      end->Notify();
+    });
+    if (!started.ok()) break;
+    ended.push_back(std::move(end));
+  }
+  work();
+  for (const auto& end : ended) end->WaitForNotification();
+}
+
 std::shared_ptr<FileHandlers::TenantUploads> FileHandlers::UploadsOf(const ContreeApi& api,
                                                                      const CallContext& context) {
   const std::string key =
@@ -259,20 +284,8 @@ absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFile
     absl::MutexLock lock(&uploads->mutex);
     search.LookIn(uploads->index);
   }
-  const size_t threads = std::min(kSearchersPerCall, static_cast<size_t>(request.sha256_size()));
-  std::vector<std::shared_ptr<absl::Notification>> ended;
-  for (size_t i = 1; i < threads; ++i) {  // this thread is one of them
-    auto end = std::make_shared<absl::Notification>();
-    const absl::Status started = searchers_.Run([&search, end] {
-      search.Work();
-      end->Notify();
-    });
-    // Where all searchers are busy, this thread looks alone.
-    if (!started.ok()) break;
-    ended.push_back(std::move(end));
-  }
-  search.Work();
-  for (const auto& end : ended) end->WaitForNotification();
+  WorkTogether(std::min(kSearchersPerCall, static_cast<size_t>(request.sha256_size())),
+               [&search] { search.Work(); });
   ASSIGN_OR_RETURN(v1::FindFilesResponse response, search.TakeFound());
   response.set_platform(std::string(api.platform()));
   return response;
@@ -316,11 +329,52 @@ absl::StatusOr<v1::UploadFileResponse> FileHandlers::UploadFile(
   };
   v1::UploadFileResponse response;
   ASSIGN_OR_RETURN(*response.mutable_file(), api.UploadFile(size, next_piece, context));
-  if (!header.sha256().empty() && response.file().sha256() != header.sha256()) {
-    return absl::DataLossError(absl::StrCat("the platform stored data with SHA-256 ",
-                                            response.file().sha256(), ", not ", header.sha256(),
-                                            " as was said; upload it again"));
+  RETURN_IF_ERROR(CheckStored(response.file(), header.sha256()));
+  return response;
+}
+
+absl::StatusOr<v1::UploadFilesResponse> FileHandlers::UploadFiles(
+    const v1::UploadFilesRequest& request, const CallContext& context) {
+  const int count = request.contents_size();
+  if (count > kMaxUploads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("contents holds ", count, " files: give at most ", kMaxUploads));
   }
+  int64_t bytes = 0;
+  for (const v1::UploadFilesRequest::Content& content : request.contents()) {
+    if (!content.sha256().empty()) RETURN_IF_ERROR(CheckSha256(content.sha256()));
+    bytes += static_cast<int64_t>(content.data().size());
+  }
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  if (limits_ != nullptr) RETURN_IF_ERROR(limits_->TakeUploadBytes(context.tenant, bytes));
+  const auto upload =
+      [&](const v1::UploadFilesRequest::Content& content) -> absl::StatusOr<v1::StoredFile> {
+    bool is_sent = content.data().empty();
+    ASSIGN_OR_RETURN(v1::StoredFile file,
+                     api.UploadFile(
+                         content.data().size(),
+                         [&]() -> absl::StatusOr<std::string> {
+                           return std::exchange(is_sent, true) ? "" : content.data();
+                         },
+                         context));
+    RETURN_IF_ERROR(CheckStored(file, content.sha256()));
+    return file;
+  };
+  v1::UploadFilesResponse response;
+  for (int i = 0; i < count; ++i) response.add_outcomes();
+  std::atomic<int> next = 0;
+  WorkTogether(std::min(kUploadersPerCall, static_cast<size_t>(count)), [&] {
+    for (int i = next++; i < count; i = next++) {
+      absl::StatusOr<v1::StoredFile> file = upload(request.contents(i));
+      v1::UploadFilesResponse::Outcome& outcome = *response.mutable_outcomes(i);
+      if (file.ok()) {
+        *outcome.mutable_file() = *std::move(file);
+      } else {
+        outcome.set_code(static_cast<int>(file.status().code()));
+        outcome.set_message(std::string(file.status().message()));
+      }
+    }
+  });
   return response;
 }
 

@@ -51,6 +51,8 @@ class FileHandlers {
   absl::StatusOr<v1::GrepResponse> Grep(const v1::GrepRequest& request, const CallContext& context);
   absl::StatusOr<v1::FindFilesResponse> FindFiles(const v1::FindFilesRequest& request,
                                                   const CallContext& context);
+  absl::StatusOr<v1::UploadFilesResponse> UploadFiles(const v1::UploadFilesRequest& request,
+                                                      const CallContext& context);
   // `next` gives the messages in turn, nullopt at the end.
   absl::StatusOr<v1::UploadFileResponse> UploadFile(
       const std::function<absl::StatusOr<std::optional<v1::UploadFileRequest>>()>& next,
@@ -61,6 +63,9 @@ class FileHandlers {
     absl::Mutex mutex;
     UploadIndex index ABSL_GUARDED_BY(mutex);
   };
+  // Has this thread and others do `work`, which takes what is next until nothing is left; returns
+  // when all have. So many threads at most, this one included, and fewer where all are busy.
+  void WorkTogether(size_t threads, const std::function<void()>& work);
   std::shared_ptr<TenantUploads> UploadsOf(const ContreeApi& api, const CallContext& context);
 
   ApiDirectory* const apis_;
@@ -68,7 +73,7 @@ class FileHandlers {
   TenantLimits* const limits_;
   ByteBoundedCache<std::vector<v1::ListFilesResponse>> listings_;
   ByteBoundedCache<v1::ReadFileResponse> files_;
-  GrowingThreadPool searchers_;
+  GrowingThreadPool helpers_;
   absl::Mutex uploads_mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<TenantUploads>> uploads_
       ABSL_GUARDED_BY(uploads_mutex_);

@@ -62,6 +62,7 @@ class FileStore {
    private:
     friend class FileStore;
     explicit Upload(FileStore& store) : store_(store) {}
+    absl::Status CheckRoom() const;
     absl::Status Spill();
 
     FileStore& store_;
@@ -104,13 +105,15 @@ class FileStore {
   struct Publication {
     StoredFile file;
     std::string project;
-    std::string path;  // of the bytes, below incoming/; empty once they are in their place
+    std::string path;     // of the bytes, below incoming/; empty once they are in their place
+    std::string content;  // the bytes, where `path` is empty from the start
     bool is_done = false;
     absl::Status status = absl::OkStatus();
   };
   // Many at once become one transaction: one thread works for all that came while the last one did.
   absl::Status Publish(Publication& publication);
   absl::Status PublishOne(sqlite::Connection& connection, Publication& publication);
+  static absl::Status Place(Publication& publication, const std::string& path);
 
   const std::string directory_;
   const std::unique_ptr<sqlite::Database> database_;
