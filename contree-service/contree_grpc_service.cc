@@ -216,6 +216,21 @@ grpc::Status ContreeGrpcService::UploadFile(grpc::ServerContext* context,
   return EndCall("UploadFile", call.context(), started, result.status());
 }
 
+grpc::Status ContreeGrpcService::UploadFiles(grpc::ServerContext* context,
+                                             const v1::UploadFilesRequest* request,
+                                             v1::UploadFilesResponse* response) {
+  return Unary("UploadFiles", context, timers_, files_, &FileHandlers::UploadFiles, *request,
+               response, [&](const CallContext& caller, const absl::Status& outcome) {
+                 if (!outcome.ok()) audit_log_->Record("upload", caller, {}, outcome);
+                 for (const auto& one : response->outcomes()) {
+                   audit_log_->Record(
+                       "upload", caller,
+                       {{"file", one.file().uuid()}, {"sha256", one.file().sha256()}},
+                       absl::Status(static_cast<absl::StatusCode>(one.code()), one.message()));
+                 }
+               });
+}
+
 grpc::Status ContreeGrpcService::GetIdentity(grpc::ServerContext* context,
                                              const v1::GetIdentityRequest* request,
                                              v1::GetIdentityResponse* response) {

@@ -73,6 +73,8 @@ class ContreeGrpcService final
   grpc::Status UploadFile(grpc::ServerContext* context,
                           grpc::ServerReader<v1::UploadFileRequest>* reader,
                           v1::UploadFileResponse* response) override;
+  grpc::Status UploadFiles(grpc::ServerContext* context, const v1::UploadFilesRequest* request,
+                           v1::UploadFilesResponse* response) override;
   grpc::Status GetIdentity(grpc::ServerContext* context, const v1::GetIdentityRequest* request,
                            v1::GetIdentityResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchOperation(

@@ -1,18 +1,19 @@
 #include "contree-service/file_handlers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "common/status/status_macros.h"
 #include "common/telemetry/metrics.h"
 #include "contree-service/api/contree_api.h"
@@ -28,13 +29,14 @@ constexpr size_t kPieceBytes = 256 << 10;
 constexpr size_t kMaxListingsBytes = 32 << 20;
 // Only files of one piece are kept.
 constexpr size_t kMaxFilesBytes = 64 << 20;
-// How many contents one call looks for at once, and all calls together.
+// How many contents one call looks for or uploads at once, and all calls together beside their own
+// threads.
 constexpr size_t kSearchersPerCall = 16;
-constexpr size_t kMaxSearchers = 64;
-// Where many contents are looked for, a page of the list of uploads may answer for all of them: one
-// exchange instead of a thousand. So many contents are worth reading one page.
-constexpr int kContentsPerPage = 100;
-constexpr int kUploadsPerPage = 1000;
+constexpr size_t kUploadersPerCall = 8;
+constexpr size_t kMaxHelpers = 64;
+constexpr int kMaxUploads = 100;
+// Indexes of uploads that are kept: of so many tenants.
+constexpr size_t kMaxIndexes = 256;
 
 std::string CacheKey(const ContreeApi& api, const CallContext& context, absl::string_view uuid,
                      absl::string_view path) {
@@ -49,6 +51,12 @@ void CountCache(absl::string_view cache, bool is_hit, double by = 1) {
   static auto& misses = *new CounterMetric("contree_cache_misses_total",
                                            "What was asked for and not there.", {"cache"});
   (is_hit ? hits : misses).Add({cache}, by);
+}
+
+absl::Status CheckStored(const v1::StoredFile& file, absl::string_view said) {
+  if (said.empty() || file.sha256() == said) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the platform stored data with SHA-256 ", file.sha256(),
+                                          ", not ", said, " as was said; upload it again"));
 }
 
 // Makes messages of kPieceBytes out of pieces of any size. `Response` has `data`.
@@ -94,26 +102,20 @@ class FileSearch {
         context_(context),
         found_(static_cast<size_t>(request.sha256_size())) {}
 
-  // Before anybody works. Where the list cannot be read, the search says why.
-  void ReadList() {
+  // Before anybody works.
+  void LookIn(UploadIndex& index) {
     absl::MutexLock lock(&mutex_);
-    absl::flat_hash_map<std::string, std::vector<int>> wanted;
-    for (int i = 0; i < request_.sha256_size(); ++i) wanted[request_.sha256(i)].push_back(i);
-    const int pages = request_.sha256_size() / kContentsPerPage;
-    bool is_whole = false;
-    for (int page = 0; page < pages && !is_whole && !wanted.empty(); ++page) {
-      const auto files =
-          api_.ListUploads(kUploadsPerPage, page * kUploadsPerPage, "", "", context_);
-      if (!files.ok()) return;
-      is_whole = files->size() < kUploadsPerPage;
-      for (const v1::StoredFile& file : *files) {
-        const auto found = wanted.find(file.sha256());
-        if (found == wanted.end()) continue;
-        for (const int index : found->second) found_[static_cast<size_t>(index)] = file;
-        wanted.erase(found);
-      }
+    index.Update(
+        request_.sha256_size(),
+        [this](int offset, absl::string_view since) {
+          return api_.ListUploads(UploadIndex::kUploadsPerPage, offset, since, "", context_);
+        },
+        absl::Now());
+    for (int i = 0; i < request_.sha256_size(); ++i) {
+      const v1::StoredFile* file = index.Find(request_.sha256(i));
+      if (file != nullptr) found_[static_cast<size_t>(i)] = *file;
     }
-    if (is_whole) next_ = request_.sha256_size();
+    if (index.is_whole()) next_ = request_.sha256_size();
   }
 
   void Work() {
@@ -165,7 +167,7 @@ FileHandlers::FileHandlers(ApiDirectory* apis, ImageResolver* resolver, TenantLi
       limits_(limits),
       listings_(kMaxListingsBytes),
       files_(kMaxFilesBytes),
-      searchers_(kMaxSearchers) {
+      helpers_(kMaxHelpers) {
   for (const char* cache : {"listings", "files"}) {
     for (const bool is_hit : {true, false}) CountCache(cache, is_hit, 0);
   }
@@ -241,6 +243,33 @@ absl::StatusOr<v1::GrepResponse> FileHandlers::Grep(const v1::GrepRequest& reque
   return api.Grep(uuid, request, context);
 }
 
+void FileHandlers::WorkTogether(size_t threads, const std::function<void()>& work) {
+  std::vector<std::shared_ptr<absl::Notification>> ended;
+  for (size_t i = 1; i < threads; ++i) {
+    auto end = std::make_shared<absl::Notification>();
+    const absl::Status started = helpers_.Run([&work, end] {
+      work();
+      end->Notify();
+    });
+    if (!started.ok()) break;
+    ended.push_back(std::move(end));
+  }
+  work();
+  for (const auto& end : ended) end->WaitForNotification();
+}
+
+std::shared_ptr<FileHandlers::TenantUploads> FileHandlers::UploadsOf(const ContreeApi& api,
+                                                                     const CallContext& context) {
+  const std::string key =
+      absl::StrJoin({absl::string_view(context.tenant), absl::string_view(api.platform())},
+                    absl::string_view("\0", 1));
+  absl::MutexLock lock(&uploads_mutex_);
+  if (uploads_.size() >= kMaxIndexes && !uploads_.contains(key)) uploads_.clear();
+  std::shared_ptr<TenantUploads>& uploads = uploads_[key];
+  if (uploads == nullptr) uploads = std::make_shared<TenantUploads>();
+  return uploads;
+}
+
 absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFilesRequest& request,
                                                               const CallContext& context) {
   if (request.sha256_size() > kMaxFound) {
@@ -250,21 +279,13 @@ absl::StatusOr<v1::FindFilesResponse> FileHandlers::FindFiles(const v1::FindFile
   for (const std::string& sha256 : request.sha256()) RETURN_IF_ERROR(CheckSha256(sha256));
   ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
   FileSearch search(api, request, context);
-  search.ReadList();
-  const size_t threads = std::min(kSearchersPerCall, static_cast<size_t>(request.sha256_size()));
-  std::vector<std::shared_ptr<absl::Notification>> ended;
-  for (size_t i = 1; i < threads; ++i) {  // this thread is one of them
-    auto end = std::make_shared<absl::Notification>();
-    const absl::Status started = searchers_.Run([&search, end] {
-      search.Work();
-      end->Notify();
-    });
-    // Where all searchers are busy, this thread looks alone.
-    if (!started.ok()) break;
-    ended.push_back(std::move(end));
+  {
+    const std::shared_ptr<TenantUploads> uploads = UploadsOf(api, context);
+    absl::MutexLock lock(&uploads->mutex);
+    search.LookIn(uploads->index);
   }
-  search.Work();
-  for (const auto& end : ended) end->WaitForNotification();
+  WorkTogether(std::min(kSearchersPerCall, static_cast<size_t>(request.sha256_size())),
+               [&search] { search.Work(); });
   ASSIGN_OR_RETURN(v1::FindFilesResponse response, search.TakeFound());
   response.set_platform(std::string(api.platform()));
   return response;
@@ -308,11 +329,52 @@ absl::StatusOr<v1::UploadFileResponse> FileHandlers::UploadFile(
   };
   v1::UploadFileResponse response;
   ASSIGN_OR_RETURN(*response.mutable_file(), api.UploadFile(size, next_piece, context));
-  if (!header.sha256().empty() && response.file().sha256() != header.sha256()) {
-    return absl::DataLossError(absl::StrCat("the platform stored data with SHA-256 ",
-                                            response.file().sha256(), ", not ", header.sha256(),
-                                            " as was said; upload it again"));
+  RETURN_IF_ERROR(CheckStored(response.file(), header.sha256()));
+  return response;
+}
+
+absl::StatusOr<v1::UploadFilesResponse> FileHandlers::UploadFiles(
+    const v1::UploadFilesRequest& request, const CallContext& context) {
+  const int count = request.contents_size();
+  if (count > kMaxUploads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("contents holds ", count, " files: give at most ", kMaxUploads));
   }
+  int64_t bytes = 0;
+  for (const v1::UploadFilesRequest::Content& content : request.contents()) {
+    if (!content.sha256().empty()) RETURN_IF_ERROR(CheckSha256(content.sha256()));
+    bytes += static_cast<int64_t>(content.data().size());
+  }
+  ASSIGN_OR_RETURN(const ContreeApi api, apis_->ApiFor(context));
+  if (limits_ != nullptr) RETURN_IF_ERROR(limits_->TakeUploadBytes(context.tenant, bytes));
+  const auto upload =
+      [&](const v1::UploadFilesRequest::Content& content) -> absl::StatusOr<v1::StoredFile> {
+    bool is_sent = content.data().empty();
+    ASSIGN_OR_RETURN(v1::StoredFile file,
+                     api.UploadFile(
+                         content.data().size(),
+                         [&]() -> absl::StatusOr<std::string> {
+                           return std::exchange(is_sent, true) ? "" : content.data();
+                         },
+                         context));
+    RETURN_IF_ERROR(CheckStored(file, content.sha256()));
+    return file;
+  };
+  v1::UploadFilesResponse response;
+  for (int i = 0; i < count; ++i) response.add_outcomes();
+  std::atomic<int> next = 0;
+  WorkTogether(std::min(kUploadersPerCall, static_cast<size_t>(count)), [&] {
+    for (int i = next++; i < count; i = next++) {
+      absl::StatusOr<v1::StoredFile> file = upload(request.contents(i));
+      v1::UploadFilesResponse::Outcome& outcome = *response.mutable_outcomes(i);
+      if (file.ok()) {
+        *outcome.mutable_file() = *std::move(file);
+      } else {
+        outcome.set_code(static_cast<int>(file.status().code()));
+        outcome.set_message(std::string(file.status().message()));
+      }
+    }
+  });
   return response;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/status/status_context.h"
 #include "common/status/status_macros.h"
@@ -11,7 +12,12 @@
 namespace contree {
 namespace {
 
-constexpr size_t kMaxUploads = 16;
+constexpr size_t kMaxStreams = 16;
+// What is no larger goes with others in one call, which costs more than such a content does.
+constexpr int64_t kSmallBytes = 64 << 10;
+constexpr size_t kMaxBatches = 4;
+constexpr size_t kContentsPerBatch = 32;
+constexpr size_t kBytesPerBatch = 512 << 10;
 constexpr size_t kMaxPieceBytes = 256 << 10;
 constexpr size_t kMaxWaitingBytes = 4 << 20;
 constexpr size_t kMaxWaiting = 1024;
@@ -57,7 +63,8 @@ absl::Status ContentIntake::Begin(FileRef file) {
   }
   const uint64_t number = next_number_++;
   const int64_t size = wanted_.at(asked->second).size;
-  uploads_[number] = {.sha256 = asked->second, .size = size, .stream = nullptr, .pieces = {}};
+  uploads_[number].sha256 = asked->second;
+  uploads_[number].size = size;
   arriving_ = {.file = file, .sha256 = std::move(asked->second), .upload = number, .size = size};
   asked_.erase(asked);
   waiting_.push_back(number);
@@ -98,7 +105,7 @@ absl::Status ContentIntake::Take(sync::v1::SyncContent& piece) {
     }
   }
   if (piece.last()) arriving_.reset();
-  return BeginUploads();
+  return absl::OkStatus();
 }
 
 absl::Status ContentIntake::DropChanged(FileRef file) {
@@ -139,35 +146,95 @@ absl::Status ContentIntake::DropChanged(FileRef file) {
 }
 
 absl::Status ContentIntake::BeginUploads() {
-  while (!waiting_.empty() && uploads_.size() - waiting_.size() < kMaxUploads) {
-    const uint64_t number = waiting_.front();
-    Upload& upload = uploads_.at(number);
-    ASSIGN_OR_RETURN(
-        upload.stream,
-        platform_->Upload(upload.sha256, upload.size, context_,
-                          {.moved = [this] { hooks_.post([] { return absl::OkStatus(); }); },
-                           .ended =
-                               [this, number](absl::StatusOr<std::string> uuid) {
-                                 hooks_.post([this, number, uuid = std::move(uuid)] {
-                                   return OnEnd(number, uuid);
-                                 });
-                               }}));
-    waiting_.pop_front();
-    for (std::string& piece : upload.pieces) {
-      waiting_bytes_ -= piece.size();
-      const bool is_last = upload.is_complete && &piece == &upload.pieces.back();
-      upload.stream->Push(std::move(piece), is_last);
+  while (!waiting_.empty()) {
+    const Upload& first = uploads_.at(waiting_.front());
+    if (first.size > kSmallBytes) {
+      if (streams_ == kMaxStreams) break;
+      RETURN_IF_ERROR(BeginStream());
+    } else {
+      // One that is still arriving is the last.
+      if (!first.is_complete || batches_.size() == kMaxBatches) break;
+      RETURN_IF_ERROR(BeginBatch());
     }
-    upload.pieces.clear();
   }
   return absl::OkStatus();
+}
+
+absl::Status ContentIntake::BeginStream() {
+  const uint64_t number = waiting_.front();
+  Upload& upload = uploads_.at(number);
+  ASSIGN_OR_RETURN(
+      upload.stream,
+      platform_->Upload(upload.sha256, upload.size, context_,
+                        {.moved = [this] { hooks_.post([] { return absl::OkStatus(); }); },
+                         .ended =
+                             [this, number](absl::StatusOr<std::string> uuid) {
+                               hooks_.post([this, number, uuid = std::move(uuid)] {
+                                 --streams_;
+                                 RETURN_IF_ERROR(OnEnd(number, uuid));
+                                 return is_abandoned_ ? absl::OkStatus() : BeginUploads();
+                               });
+                             }}));
+  ++streams_;
+  waiting_.pop_front();
+  for (std::string& piece : upload.pieces) {
+    waiting_bytes_ -= piece.size();
+    const bool is_last = upload.is_complete && &piece == &upload.pieces.back();
+    upload.stream->Push(std::move(piece), is_last);
+  }
+  upload.pieces.clear();
+  return absl::OkStatus();
+}
+
+absl::Status ContentIntake::BeginBatch() {
+  std::vector<uint64_t> numbers;
+  std::vector<SmallContent> contents;
+  size_t bytes = 0;
+  while (!waiting_.empty() && numbers.size() < kContentsPerBatch && bytes < kBytesPerBatch) {
+    Upload& upload = uploads_.at(waiting_.front());
+    if (upload.size > kSmallBytes || !upload.is_complete) break;
+    contents.push_back({.sha256 = upload.sha256,
+                        .data = upload.pieces.size() == 1 ? std::move(upload.pieces.front())
+                                                          : absl::StrJoin(upload.pieces, "")});
+    bytes += contents.back().data.size();
+    upload.pieces.clear();
+    numbers.push_back(waiting_.front());
+    waiting_.pop_front();
+  }
+  waiting_bytes_ -= bytes;
+  const uint64_t batch = next_number_++;
+  absl::StatusOr<std::shared_ptr<ContentBatch>> call = platform_->Upload(
+      std::move(contents), context_,
+      [this, batch, numbers](absl::StatusOr<std::vector<absl::StatusOr<std::string>>> uuids) {
+        hooks_.post([this, batch, numbers, uuids = std::move(uuids)] {
+          return OnBatchEnd(batch, numbers, uuids);
+        });
+      });
+  if (!call.ok()) {
+    for (const uint64_t number : numbers) uploads_.erase(number);
+    return call.status();
+  }
+  batches_[batch] = {.call = *std::move(call), .bytes = bytes};
+  return absl::OkStatus();
+}
+
+absl::Status ContentIntake::OnBatchEnd(
+    uint64_t batch, const std::vector<uint64_t>& numbers,
+    absl::StatusOr<std::vector<absl::StatusOr<std::string>>> uuids) {
+  batches_.erase(batch);
+  absl::Status status;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    status.Update(OnEnd(numbers[i], uuids.ok() ? std::move((*uuids)[i])
+                                               : absl::StatusOr<std::string>(uuids.status())));
+  }
+  RETURN_IF_ERROR(status);
+  return is_abandoned_ ? absl::OkStatus() : BeginUploads();
 }
 
 absl::Status ContentIntake::OnEnd(uint64_t number, absl::StatusOr<std::string> uuid) {
   const Upload upload = std::move(uploads_.at(number));
   uploads_.erase(number);
   if (is_abandoned_) return absl::OkStatus();
-  RETURN_IF_ERROR(BeginUploads());
   if (upload.is_void) return absl::OkStatus();
   if (!uuid.ok()) return OnFailure(upload, uuid.status());
   const auto found = wanted_.find(upload.sha256);
@@ -213,6 +280,7 @@ absl::Status ContentIntake::OnFailure(const Upload& upload, const absl::Status& 
 bool ContentIntake::HasRoom() const {
   if (waiting_.size() >= kMaxWaiting) return false;
   size_t bytes = waiting_bytes_;
+  for (const auto& [number, batch] : batches_) bytes += batch.bytes;
   for (const auto& [number, upload] : uploads_)
     if (upload.stream != nullptr) bytes += upload.stream->waiting_bytes();
   return bytes < kMaxWaitingBytes;
@@ -223,7 +291,10 @@ void ContentIntake::Abandon() {
   for (const uint64_t number : waiting_) uploads_.erase(number);
   waiting_.clear();
   waiting_bytes_ = 0;
-  for (auto& [number, upload] : uploads_) upload.stream->Cancel();
+  for (auto& [number, upload] : uploads_)
+    if (upload.stream != nullptr) upload.stream->Cancel();
+  for (auto& [number, batch] : batches_)
+    if (batch.call != nullptr) batch.call->Cancel();
   for (auto& [sha256, wanted] : wanted_) StopTimer(wanted);
 }
 

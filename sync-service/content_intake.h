@@ -70,6 +70,8 @@ class ContentIntake {
   // The next piece of a content. InvalidArgument: it was not asked for, or pieces are mixed.
   // Aborted: it has not the size that it was listed with.
   absl::Status Take(sync::v1::SyncContent& piece);
+  // Sends what has been taken on its way, as much as may go at once.
+  absl::Status BeginUploads();
 
   // Whether the walker should be read on.
   bool HasRoom() const;
@@ -94,7 +96,7 @@ class ContentIntake {
   struct Upload {
     std::string sha256;
     int64_t size = 0;
-    std::shared_ptr<ContentUpload> stream;  // null: it has not begun
+    std::shared_ptr<ContentUpload> stream;  // null: it has not begun, or goes with others
     std::vector<std::string> pieces;        // of one that has not begun
     bool is_complete = false;
     bool is_void = false;  // whatever becomes of it
@@ -111,7 +113,10 @@ class ContentIntake {
   absl::Status DropChanged(FileRef file);
   void AskFor(Wanted& wanted, const std::string& sha256, FileRef file);
   void StopTimer(Wanted& wanted);
-  absl::Status BeginUploads();
+  absl::Status BeginStream();
+  absl::Status BeginBatch();
+  absl::Status OnBatchEnd(uint64_t batch, const std::vector<uint64_t>& numbers,
+                          absl::StatusOr<std::vector<absl::StatusOr<std::string>>> uuids);
   absl::Status OnEnd(uint64_t number, absl::StatusOr<std::string> uuid);
   absl::Status OnFailure(const Upload& upload, const absl::Status& failure);
 
@@ -125,6 +130,12 @@ class ContentIntake {
   absl::node_hash_map<uint64_t, Upload> uploads_;    // by number
   std::deque<uint64_t> waiting_;                     // of those, what has not begun
   size_t waiting_bytes_ = 0;                         // in them
+  size_t streams_ = 0;                               // of uploads_, those that go alone
+  struct Batch {
+    std::shared_ptr<ContentBatch> call;
+    size_t bytes = 0;
+  };
+  absl::node_hash_map<uint64_t, Batch> batches_;  // by number
   uint64_t next_number_ = 1;
   bool is_abandoned_ = false;
   int64_t uploaded_files_ = 0;

@@ -139,6 +139,50 @@ class StreamedUpload final : public ContentUpload,
   bool hold_ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// Lives until gRPC is done with it.
+class SentBatch final : public ContentBatch, public std::enable_shared_from_this<SentBatch> {
+ public:
+  SentBatch(const CallContext& context, PlatformFiles::BatchEnd ended)
+      : call_(context), ended_(std::move(ended)) {}
+
+  void Start(v1::ContreeService::Stub& stub, std::vector<SmallContent> contents) {
+    for (SmallContent& content : contents) {
+      v1::UploadFilesRequest::Content& sent = *request_.add_contents();
+      sent.set_sha256(absl::BytesToHexString(content.sha256));
+      sent.set_data(std::move(content.data));
+    }
+    stub.async()->UploadFiles(
+        call_.client_context(), &request_, &response_,
+        [self = shared_from_this()](grpc::Status status) { self->OnDone(std::move(status)); });
+  }
+
+  void Cancel() override { call_.client_context()->TryCancel(); }
+
+ private:
+  void OnDone(grpc::Status status) {
+    const PlatformFiles::BatchEnd ended = std::move(ended_);
+    if (!status.ok()) return ended(FromGrpcStatus(status));
+    if (response_.outcomes_size() != request_.contents_size())
+      return ended(absl::InternalError("contree-service did not answer for every file"));
+    std::vector<absl::StatusOr<std::string>> uuids;
+    uuids.reserve(static_cast<size_t>(response_.outcomes_size()));
+    for (v1::UploadFilesResponse::Outcome& outcome : *response_.mutable_outcomes()) {
+      if (outcome.has_file()) {
+        uuids.emplace_back(std::move(*outcome.mutable_file()->mutable_uuid()));
+      } else {
+        uuids.emplace_back(FromGrpcStatus(
+            grpc::Status(static_cast<grpc::StatusCode>(outcome.code()), outcome.message())));
+      }
+    }
+    ended(std::move(uuids));
+  }
+
+  OutgoingCall call_;
+  PlatformFiles::BatchEnd ended_;
+  v1::UploadFilesRequest request_;
+  v1::UploadFilesResponse response_;
+};
+
 }  // namespace
 
 void PlatformFiles::ConnectTo(const std::shared_ptr<grpc::Channel>& contree_service) {
@@ -188,6 +232,14 @@ absl::StatusOr<std::shared_ptr<ContentUpload>> PlatformFiles::Upload(absl::strin
   auto upload = std::make_shared<StreamedUpload>(context, std::move(events));
   upload->Start(*stub, sha256, size);
   return upload;
+}
+
+absl::StatusOr<std::shared_ptr<ContentBatch>> PlatformFiles::Upload(
+    std::vector<SmallContent> contents, const CallContext& context, BatchEnd ended) const {
+  ASSIGN_OR_RETURN(const auto stub, this->stub());
+  auto batch = std::make_shared<SentBatch>(context, std::move(ended));
+  batch->Start(*stub, std::move(contents));
+  return batch;
 }
 
 }  // namespace contree

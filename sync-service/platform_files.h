@@ -39,6 +39,19 @@ class ContentUpload {
   virtual size_t waiting_bytes() const = 0;
 };
 
+// Small contents on their way together.
+class ContentBatch {
+ public:
+  virtual ~ContentBatch() = default;
+  // As ContentUpload::Cancel.
+  virtual void Cancel() = 0;
+};
+
+struct SmallContent {
+  std::string sha256;  // 32 bytes
+  std::string data;
+};
+
 // Thread-safe.
 class PlatformFiles {
  public:
@@ -64,6 +77,14 @@ class PlatformFiles {
   absl::StatusOr<std::shared_ptr<ContentUpload>> Upload(absl::string_view sha256, int64_t size,
                                                         const CallContext& context,
                                                         UploadEvents events) const;
+
+  // Begins to upload small contents, 100 and 1 MiB at most. `ended`, once and on gRPC's threads,
+  // must not block: for each of them as UploadEvents::ended, or why there was no answer for any.
+  using BatchEnd =
+      std::function<void(absl::StatusOr<std::vector<absl::StatusOr<std::string>>> uuids)>;
+  absl::StatusOr<std::shared_ptr<ContentBatch>> Upload(std::vector<SmallContent> contents,
+                                                       const CallContext& context,
+                                                       BatchEnd ended) const;
 
  private:
   absl::StatusOr<std::shared_ptr<v1::ContreeService::Stub>> stub() const;

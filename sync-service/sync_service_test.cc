@@ -301,18 +301,39 @@ TEST_F(SyncServiceTest, ALargeFileIsStreamedAndEmptyOnesGoToo) {
   EXPECT_THAT(platform_.uploads(), UnorderedElementsAre("", large));
 }
 
-TEST_F(SyncServiceTest, ManySmallFilesGoUpAtTheSameTime) {
+TEST_F(SyncServiceTest, ManySmallFilesGoUpTogether) {
   ScriptedTree tree;
   for (int i = 0; i < 3000; ++i)
     tree[absl::StrCat("d", i % 7)][absl::StrCat("f", i)] = {.content = absl::StrCat("content ", i)};
   ASSERT_OK_AND_ASSIGN(const SyncResult result, walker_->Sync(tree));
   EXPECT_EQ(result.uploaded_files(), 3000);
-  EXPECT_GT(platform_.most_at_once(), 1);
-  EXPECT_LE(platform_.most_at_once(), 16);
+  EXPECT_GT(platform_.most_in_one(), 1);
+  EXPECT_LE(platform_.most_in_one(), 32);
   // A thousand hashes are asked about in one call.
   EXPECT_LE(platform_.finds(), 4);
   ASSERT_OK_AND_ASSIGN(const auto files, StateFiles(result.directory_state_id()));
   EXPECT_EQ(files.size(), 3000U);
+}
+
+TEST_F(SyncServiceTest, LargerFilesGoUpAtTheSameTimeAndSmallOnesBesideThem) {
+  ScriptedTree tree;
+  const std::string large(100'000, 'x');
+  for (int i = 0; i < 60; ++i) {
+    tree["d"][absl::StrCat("large", i)] = {.content = absl::StrCat(large, i)};
+    tree["d"][absl::StrCat("small", i)] = {.content = absl::StrCat("content ", i)};
+  }
+  ASSERT_OK_AND_ASSIGN(const SyncResult result, walker_->Sync(tree));
+  EXPECT_EQ(result.uploaded_files(), 120);
+  EXPECT_GT(platform_.most_at_once(), 1);
+  EXPECT_LE(platform_.most_at_once(), 16 + 4);
+}
+
+TEST_F(SyncServiceTest, OneOfABatchThatFailsIsSentAgain) {
+  platform_.FailNext({grpc::StatusCode::UNAVAILABLE, "not now"});
+  const ScriptedTree tree = {{"", {{"a", {.content = "1"}}, {"b", {.content = "2"}}}}};
+  ASSERT_OK_AND_ASSIGN(const SyncResult result, walker_->Sync(tree));
+  EXPECT_EQ(result.uploaded_files(), 2);
+  EXPECT_THAT(platform_.uploads(), UnorderedElementsAre("1", "2"));
 }
 
 TEST_F(SyncServiceTest, AFileThatIsTooLargeIsNamedBeforeAnythingIsSent) {

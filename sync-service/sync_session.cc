@@ -317,7 +317,7 @@ absl::Status SyncSession::TakeContents(sync::v1::SyncContents& message) {
   if (phase_ != Phase::kFiles) return OutOfOrder("contents were not asked for");
   for (sync::v1::SyncContent& content : *message.mutable_contents())
     RETURN_IF_ERROR(intake_.Take(content));
-  return absl::OkStatus();
+  return intake_.BeginUploads();
 }
 
 absl::Status SyncSession::Resolve(absl::Span<const FileRef> refs) {

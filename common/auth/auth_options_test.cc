@@ -71,6 +71,7 @@ TEST(MethodAccessTest, EveryMethodIsOnASide) {
       {"/contree.v1.ContreeService/RunInstance", 'w'},
       {"/contree.v1.ContreeService/SetTag", 'w'},
       {"/contree.v1.ContreeService/UploadFile", 'w'},
+      {"/contree.v1.ContreeService/UploadFiles", 'w'},
       {"/contree.v1.ContreeService/WatchOperation", 'r'},
       {"/contree.v1.ContreeService/WatchOperations", 'r'},
   };

@@ -18,6 +18,8 @@ namespace {
 constexpr int kReadTimeoutMs = 30'000;
 constexpr int kWriteTimeoutMs = 30'000;
 constexpr int kCloseTimeoutMs = 500;
+// So much of what is written leaves in one piece with what was held.
+constexpr size_t kJoinedBytes = 64 * 1024;
 
 // Whether one of `events` came in time; an error or hang-up of the socket counts, the next call
 // reports it.
@@ -55,9 +57,17 @@ HttpConnection::HttpConnection(UniqueFd socket) : socket_(std::move(socket)) {
 
 bool HttpConnection::WaitForRequest(int timeout_ms) {
   if (buffer_begin_ < buffer_end_) return true;
-  if (!Wait(socket_.get(), POLLIN, timeout_ms)) return false;
-  char byte;
-  return recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+  return Wait(socket_.get(), POLLIN, timeout_ms) && Fill() > 0;
+}
+
+ssize_t HttpConnection::Fill() {
+  ssize_t got;
+  do {
+    got = recv(socket_.get(), buffer_, sizeof buffer_, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  buffer_begin_ = 0;
+  buffer_end_ = got > 0 ? static_cast<size_t>(got) : 0;
+  return got;
 }
 
 bool HttpConnection::PeerIsThere() const {
@@ -86,14 +96,12 @@ bool HttpConnection::is_writable() const { return Wait(socket_.get(), POLLOUT, k
 
 ssize_t HttpConnection::read(char* buffer, size_t size) {
   if (buffer_begin_ == buffer_end_) {
-    if (!Wait(socket_.get(), POLLIN, kReadTimeoutMs)) return -1;
-    ssize_t got;
-    do {
-      got = recv(socket_.get(), buffer_, sizeof buffer_, 0);
-    } while (got < 0 && errno == EINTR);
+    ssize_t got = Fill();  // mostly it is there already
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      if (!Wait(socket_.get(), POLLIN, kReadTimeoutMs)) return -1;
+      got = Fill();
+    }
     if (got <= 0) return got;
-    buffer_begin_ = 0;
-    buffer_end_ = static_cast<size_t>(got);
   }
   const size_t taken = std::min({size, buffer_end_ - buffer_begin_, head_bytes_left_});
   if (taken == 0) return -1;  // the head is too long
@@ -104,13 +112,41 @@ ssize_t HttpConnection::read(char* buffer, size_t size) {
 }
 
 ssize_t HttpConnection::write(const char* bytes, size_t size) {
-  if (!Wait(socket_.get(), POLLOUT, kWriteTimeoutMs)) return -1;
-  ssize_t sent;
-  do {
-    sent = send(socket_.get(), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
-  return sent;
+  if (holds_) {
+    holds_ = false;
+    held_.append(bytes, size);
+    return static_cast<ssize_t>(size);
+  }
+  if (!held_.empty()) {
+    const size_t joined = std::min(size, kJoinedBytes);
+    held_.append(bytes, joined);
+    return Flush() ? static_cast<ssize_t>(joined) : -1;
+  }
+  return SendSome(bytes, size);
+}
+
+bool HttpConnection::Flush() {
+  holds_ = false;
+  size_t sent = 0;
+  while (sent < held_.size()) {
+    const ssize_t n = SendSome(held_.data() + sent, held_.size() - sent);
+    if (n <= 0) break;
+    sent += static_cast<size_t>(n);
+  }
+  const bool is_sent = sent == held_.size();
+  held_.clear();
+  return is_sent;
+}
+
+// At least one byte; -1: the peer is gone, or takes nothing.
+ssize_t HttpConnection::SendSome(const char* bytes, size_t size) {
+  while (true) {
+    const ssize_t sent = send(socket_.get(), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) return sent;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return -1;
+    if (!Wait(socket_.get(), POLLOUT, kWriteTimeoutMs)) return -1;
+  }
 }
 
 void HttpConnection::get_remote_ip_and_port(std::string& ip, int& port) const {

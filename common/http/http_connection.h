@@ -28,6 +28,11 @@ class HttpConnection final : public httplib::Stream {
   void LimitHead(size_t max_bytes) { head_bytes_left_ = max_bytes; }
   void HeadIsRead() { head_bytes_left_ = SIZE_MAX; }
 
+  // What is written next waits for what is written after it, and leaves in one piece with that.
+  void HoldNextWrite() { holds_ = true; }
+  // Sends what still waits. False: the peer is gone.
+  bool Flush();
+
   // Whether the peer still holds its end open.
   bool PeerIsThere() const;
   // Ends reading, also one that waits now; what is being written may still finish.
@@ -50,6 +55,10 @@ class HttpConnection final : public httplib::Stream {
   socket_t socket() const override { return socket_.get(); }
 
  private:
+  // What has come, into the empty buffer, without waiting: as recv(2).
+  ssize_t Fill();
+  ssize_t SendSome(const char* bytes, size_t size);
+
   UniqueFd socket_;
   std::string peer_address_;
   int peer_port_ = 0;
@@ -57,6 +66,8 @@ class HttpConnection final : public httplib::Stream {
   char buffer_[8192];
   size_t buffer_begin_ = 0;
   size_t buffer_end_ = 0;
+  bool holds_ = false;
+  std::string held_;
 };
 
 }  // namespace contree

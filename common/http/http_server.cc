@@ -240,6 +240,8 @@ class HttplibExchange final : public HttpExchange {
     }
     response_.set_header("Content-Type", content_type);
     response_.body = std::move(body);
+    // Head and body are written one by one.
+    if (!response_.body.empty() && method() != "HEAD") serving_.connection->HoldNextWrite();
   }
   void RespondStream(int status, const std::string& content_type,
                      absl::AnyInvocable<void(HttpResponseStream&)> produce) override {
@@ -400,7 +402,7 @@ class Parser final : public httplib::Server {
       served = this->process_request(connection, remote_address, remote_port, local_address,
                                      local_port, stopping_, client_closes, on_head);
     }
-    return served && !client_closes;
+    return connection.Flush() && served && !client_closes;
   }
 
   void Handle(const httplib::Request& request, httplib::Response& response,

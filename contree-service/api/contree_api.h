@@ -73,6 +73,12 @@ struct EventStreamEnd {
   std::optional<absl::Duration> retry_after = std::nullopt;
 };
 
+// An entry of the list of uploads.
+struct UploadedFile {
+  v1::StoredFile file;
+  std::string created_at;  // as the platform writes it; "": it did not say
+};
+
 // Thread-safe; cheap to copy.
 class ContreeApi {
  public:
@@ -169,10 +175,10 @@ class ContreeApi {
                                         const CallContext& context) const;
 
   // One page of the uploaded files; 0 and "" leave a bound out.
-  absl::StatusOr<std::vector<v1::StoredFile>> ListUploads(int limit, int offset,
-                                                          absl::string_view since,
-                                                          absl::string_view until,
-                                                          const CallContext& context) const;
+  absl::StatusOr<std::vector<UploadedFile>> ListUploads(int limit, int offset,
+                                                        absl::string_view since,
+                                                        absl::string_view until,
+                                                        const CallContext& context) const;
   // Whether a file with this content was uploaded.
   absl::StatusOr<bool> HasFile(absl::string_view sha256, const CallContext& context) const;
   // The uploaded file with this content; nullopt: the platform has none.

@@ -135,13 +135,15 @@ TEST_F(ContreeApiEndpointsTest, StdinIsWrittenAndClosed) {
 TEST_F(ContreeApiEndpointsTest, UploadsAreListedAndLookedFor) {
   const std::string sha256(64, 'a');
   Answer("GET /v1/files", 200,
-         absl::StrCat(R"({"files":[{"uuid":"f","sha256":")", sha256, R"(","size":3,"new":[]}]})"),
+         absl::StrCat(R"({"files":[{"uuid":"f","sha256":")", sha256,
+                      R"(","size":3,"created_at":"2026-05-18T09:16:55.185199Z","new":[]}]})"),
          "since");
   ASSERT_OK_AND_ASSIGN(const auto files, Api().ListUploads(10, 0, "2h", "", context_));
   EXPECT_EQ(query_, "2h");
   ASSERT_EQ(files.size(), 1u);
-  EXPECT_EQ(files[0].uuid(), "f");
-  EXPECT_EQ(files[0].size(), 3);
+  EXPECT_EQ(files[0].file.uuid(), "f");
+  EXPECT_EQ(files[0].file.size(), 3);
+  EXPECT_EQ(files[0].created_at, "2026-05-18T09:16:55.185199Z");
   server_.On("HEAD /v1/files/" + sha256, [](HttpExchange& exchange) { exchange.Respond(200); });
   ASSERT_OK_AND_ASSIGN(const bool known, Api().HasFile(sha256, context_));
   EXPECT_TRUE(known);

@@ -135,7 +135,7 @@ absl::StatusOr<v1::GrepResponse> ContreeApi::Grep(absl::string_view uuid,
   return found;
 }
 
-absl::StatusOr<std::vector<v1::StoredFile>> ContreeApi::ListUploads(
+absl::StatusOr<std::vector<UploadedFile>> ContreeApi::ListUploads(
     int limit, int offset, absl::string_view since, absl::string_view until,
     const CallContext& context) const {
   std::string query;
@@ -151,9 +151,11 @@ absl::StatusOr<std::vector<v1::StoredFile>> ContreeApi::ListUploads(
                               .target = absl::StrCat("/v1/files", query)};
   ASSIGN_OR_RETURN(const HttpResponse response, transport_->Call(request, context));
   ASSIGN_OR_RETURN(const Json json, json_fields::Parse(response.body, request.what));
-  std::vector<v1::StoredFile> files;
-  for (const Json& file : json_fields::Member(json, "files"))
-    files.push_back(StoredFileFromJson(file));
+  std::vector<UploadedFile> files;
+  for (const Json& file : json_fields::Member(json, "files")) {
+    files.push_back(
+        {.file = StoredFileFromJson(file), .created_at = json_fields::String(file, "created_at")});
+  }
   return files;
 }
 

@@ -228,7 +228,7 @@ std::string FilesObject(const v1::RunInstanceRequest& request) {
     json.append(":{\"uuid\":");
     AppendJsonString(file.uuid(), &json);
     absl::StrAppendFormat(&json, ",\"mode\":\"%04o\",\"uid\":%u,\"gid\":%u}",
-                          file.mode() == 0 ? 0644u : file.mode(), file.uid(), file.gid());
+                          file.has_mode() ? file.mode() : 0644u, file.uid(), file.gid());
   }
   json.push_back('}');
   return json;

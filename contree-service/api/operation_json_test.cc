@@ -203,6 +203,10 @@ TEST(OperationJsonTest, AnInstanceCarriesWhatWasAsked) {
   file.set_uid(1000);
   file.set_gid(100);
   (*request.mutable_files())["/x"] = file;
+  file.set_mode(0);
+  (*request.mutable_files())["/closed"] = file;
+  file.clear_mode();
+  (*request.mutable_files())["/usual"] = file;
   Json body = Json::parse(InstanceBody(request, "u"));
   EXPECT_EQ(body["args"], Json::parse(R"(["-n"])"));
   EXPECT_EQ(body["stdin"],
@@ -214,6 +218,8 @@ TEST(OperationJsonTest, AnInstanceCarriesWhatWasAsked) {
       body["files"]["/x"],
       Json::parse(
           R"({"uuid": "28f5d6d6-f977-42a8-8000-000000000003", "mode": "0755", "uid": 1000, "gid": 100})"));
+  EXPECT_EQ(body["files"]["/closed"]["mode"], "0000");
+  EXPECT_EQ(body["files"]["/usual"]["mode"], "0644");
   request.set_stdin("plain\n");
   EXPECT_EQ(Json::parse(InstanceBody(request, "u"))["stdin"],
             Json::parse(R"({"value": "plain\n", "encoding": "ascii", "close": true})"));

@@ -176,10 +176,13 @@ absl::Status FileStore::Upload::Append(absl::string_view bytes) {
   return held_.size() > kHeldBytes ? Spill() : absl::OkStatus();
 }
 
+absl::Status FileStore::Upload::CheckRoom() const {
+  if (store_.budget_ == nullptr) return absl::OkStatus();
+  return store_.budget_->CheckRoom(static_cast<int64_t>(held_.size()));
+}
+
 absl::Status FileStore::Upload::Spill() {
-  if (store_.budget_ != nullptr) {
-    RETURN_IF_ERROR(store_.budget_->CheckRoom(static_cast<int64_t>(held_.size())));
-  }
+  RETURN_IF_ERROR(CheckRoom());
   if (!file_.is_open()) {
     const std::string path = absl::StrCat(store_.directory_, "/incoming/", store_.next_upload_++);
     file_.Reset(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
@@ -197,34 +200,93 @@ absl::StatusOr<StoredFile> FileStore::Upload::Finish(const std::string& project)
   const std::string sha256 = hash_.FinishHex();
   absl::StatusOr<StoredFile> known = store_.Touch(project, sha256);
   if (known.ok() || !absl::IsNotFound(known.status())) return known;
-  RETURN_IF_ERROR(Spill());
+  if (path_.empty()) {
+    RETURN_IF_ERROR(CheckRoom());
+  } else {
+    RETURN_IF_ERROR(Spill());
+  }
   file_.Reset();
   const std::string path = store_.Path(sha256);
   RETURN_IF_ERROR(MakeDirectory(path.substr(0, path.rfind('/'))));
   const absl::Time now = absl::Now();
-  const int64_t nanos = absl::ToUnixNanos(now);
-  StoredFile file = {
-      .uuid = NewUuidV4(), .sha256 = sha256, .size = size_, .created_at = now, .updated_at = now};
-  // The row and the bytes come and go in one writing transaction: no removal comes between.
-  const absl::Status stored =
-      store_.database_->Write([&](sqlite::Connection& connection) -> absl::Status {
-        RETURN_IF_ERROR(
-            connection
-                .Execute("INSERT INTO files (uuid, project, sha256, size, created_at, updated_at, "
-                         "used_at, is_synced) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                         {file.uuid, project, sha256, size_, nanos, nanos, nanos})
-                .status());
-        // Where another project has the same bytes they are there: those in use stay.
-        if (access(path.c_str(), F_OK) == 0) return absl::OkStatus();
-        if (rename(path_.c_str(), path.c_str()) != 0) {
-          return absl::ErrnoToStatus(errno, absl::StrCat("cannot move an upload to ", path));
-        }
-        path_.clear();
-        return absl::OkStatus();
-      });
-  if (absl::IsAlreadyExists(stored)) return store_.Touch(project, sha256);  // somebody was faster
-  RETURN_IF_ERROR(stored);
-  return file;
+  Publication publication = {.file = {.uuid = NewUuidV4(),
+                                      .sha256 = sha256,
+                                      .size = size_,
+                                      .created_at = now,
+                                      .updated_at = now},
+                             .project = project,
+                             .path = std::exchange(path_, ""),
+                             .content = std::move(held_)};
+  const absl::Status published = store_.Publish(publication);
+  path_ = std::move(publication.path);
+  if (absl::IsAlreadyExists(published))
+    return store_.Touch(project, sha256);  // somebody was faster
+  RETURN_IF_ERROR(published);
+  return std::move(publication.file);
+}
+
+absl::Status FileStore::Publish(Publication& publication) {
+  std::vector<Publication*> batch;
+  {
+    const absl::MutexLock lock(&publishing_);
+    to_publish_.push_back(&publication);
+    const auto is_my_turn = [&]() ABSL_SHARED_LOCKS_REQUIRED(publishing_) {
+      return publication.is_done || !somebody_publishes_;
+    };
+    publishing_.Await(absl::Condition(&is_my_turn));
+    if (publication.is_done) return publication.status;
+    somebody_publishes_ = true;
+    batch.swap(to_publish_);
+  }
+  // The rows and the bytes come and go in one writing transaction: no removal comes between.
+  const absl::Status written = database_->Write([&](sqlite::Connection& connection) {
+    for (Publication* one : batch) one->status = PublishOne(connection, *one);
+    return absl::OkStatus();
+  });
+  const absl::MutexLock lock(&publishing_);
+  somebody_publishes_ = false;
+  for (Publication* one : batch) {
+    if (!written.ok()) one->status = written;
+    one->is_done = true;
+  }
+  return publication.status;
+}
+
+absl::Status FileStore::PublishOne(sqlite::Connection& connection, Publication& publication) {
+  const StoredFile& file = publication.file;
+  const std::string path = Path(file.sha256);
+  const int64_t nanos = absl::ToUnixNanos(file.created_at);
+  RETURN_IF_ERROR(
+      connection
+          .Execute("INSERT INTO files (uuid, project, sha256, size, created_at, "
+                   "updated_at, used_at, is_synced) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                   {file.uuid, publication.project, file.sha256, file.size, nanos, nanos, nanos})
+          .status());
+  const absl::Status placed = Place(publication, path);
+  if (placed.ok()) return absl::OkStatus();
+  // The others of the transaction are to stay.
+  RETURN_IF_ERROR(connection.Execute("DELETE FROM files WHERE uuid = ?", {file.uuid}).status());
+  return placed;
+}
+
+// Where another project has the same bytes they are there: those in use stay.
+absl::Status FileStore::Place(Publication& publication, const std::string& path) {
+  if (publication.path.empty()) {
+    const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!fd.is_open() && errno == EEXIST) return absl::OkStatus();
+    if (!fd.is_open()) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the file ", path));
+    }
+    const absl::Status written = WriteAll(fd.get(), publication.content);
+    if (!written.ok()) unlink(path.c_str());
+    return written;
+  }
+  if (access(path.c_str(), F_OK) == 0) return absl::OkStatus();
+  if (rename(publication.path.c_str(), path.c_str()) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot move an upload to ", path));
+  }
+  publication.path.clear();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<StoredFile> FileStore::GetBySha256(const std::string& project,

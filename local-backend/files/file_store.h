@@ -11,9 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/files/sha256.h"
 #include "common/files/unique_fd.h"
@@ -60,6 +62,7 @@ class FileStore {
    private:
     friend class FileStore;
     explicit Upload(FileStore& store) : store_(store) {}
+    absl::Status CheckRoom() const;
     absl::Status Spill();
 
     FileStore& store_;
@@ -98,11 +101,27 @@ class FileStore {
   absl::StatusOr<std::vector<std::string>> StrayBytes();
   absl::Status RemoveBytes(const std::vector<std::string>& hashes);
   absl::StatusOr<StoredFile> Touch(const std::string& project, const std::string& sha256);
+  // A new row and the bytes that it names. AlreadyExists: the project has such a row.
+  struct Publication {
+    StoredFile file;
+    std::string project;
+    std::string path;     // of the bytes, below incoming/; empty once they are in their place
+    std::string content;  // the bytes, where `path` is empty from the start
+    bool is_done = false;
+    absl::Status status = absl::OkStatus();
+  };
+  // Many at once become one transaction: one thread works for all that came while the last one did.
+  absl::Status Publish(Publication& publication);
+  absl::Status PublishOne(sqlite::Connection& connection, Publication& publication);
+  static absl::Status Place(Publication& publication, const std::string& path);
 
   const std::string directory_;
   const std::unique_ptr<sqlite::Database> database_;
   DiskBudget* const budget_;
   std::atomic<int64_t> next_upload_ = 1;
+  absl::Mutex publishing_;
+  bool somebody_publishes_ ABSL_GUARDED_BY(publishing_) = false;
+  std::vector<Publication*> to_publish_ ABSL_GUARDED_BY(publishing_);
 };
 
 }  // namespace contree

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/testing/status_matchers.h"
@@ -64,6 +65,45 @@ TEST(FileStoreTest, LargeFileComesInPieces) {
   EXPECT_EQ(file.size, 3'000'000);
   EXPECT_EQ(Content(store->Path(file.sha256)), std::string(3'000'000, 'x'));
   EXPECT_EQ(file.sha256, Sha256Hex(std::string(3'000'000, 'x')));
+}
+
+TEST(FileStoreTest, ManyAtOnceAreEachStoredOnce) {
+  constexpr int kThreads = 16;
+  constexpr int kFiles = 40;
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, FileStore::Open(directory.path()));
+  std::vector<std::thread> threads;
+  // Every content by two of the threads.
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kFiles; ++i) {
+        FileStore::Upload upload = store->Begin();
+        ASSERT_OK(upload.Append(absl::StrCat("content ", t / 2, " ", i)));
+        ASSERT_OK(upload.Finish("p"));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_OK_AND_ASSIGN(const auto files, store->List("p", {.limit = 1000}));
+  EXPECT_EQ(files.size(), kThreads / 2 * kFiles);
+  ASSERT_OK_AND_ASSIGN(const auto complaints, store->Check());
+  EXPECT_THAT(complaints, IsEmpty());
+}
+
+TEST(FileStoreTest, OneThatCannotBeMovedLeavesTheOthersAlone) {
+  const TempDirectory directory;
+  ASSERT_OK_AND_ASSIGN(const auto store, FileStore::Open(directory.path()));
+  FileStore::Upload lost = store->Begin();
+  ASSERT_OK(lost.Append(std::string(1 << 20, 'x')));  // too much to be held in memory
+  for (const auto& entry : std::filesystem::directory_iterator(directory.File("files/incoming"))) {
+    std::filesystem::remove(entry.path());
+  }
+  EXPECT_THAT(lost.Finish("p"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("cannot move")));
+  FileStore::Upload good = store->Begin();
+  ASSERT_OK(good.Append("good"));
+  ASSERT_OK(good.Finish("p"));
+  ASSERT_OK_AND_ASSIGN(const auto files, store->List("p", {}));
+  EXPECT_EQ(files.size(), 1u);
 }
 
 TEST(FileStoreTest, AbandonedUploadLeavesNothing) {

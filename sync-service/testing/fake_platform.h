@@ -67,12 +67,43 @@ class FakePlatform final : public v1::ContreeService::Service {
     const std::string sha256 = Sha256Hex(data);
     if (header.sha256() != sha256 || header.size() != static_cast<int64_t>(data.size()))
       return {grpc::StatusCode::DATA_LOSS, "it has another SHA-256"};
-    uploads_.push_back(data);
-    std::string& uuid = files_[sha256];
-    if (uuid.empty()) uuid = NewUuidV4();
-    response->mutable_file()->set_uuid(uuid);
-    response->mutable_file()->set_sha256(sha256);
-    response->mutable_file()->set_size(header.size());
+    Store(data, sha256, *response->mutable_file());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status UploadFiles(grpc::ServerContext* context, const v1::UploadFilesRequest* request,
+                           v1::UploadFilesResponse* response) override {
+    absl::MutexLock lock(&mutex_);
+    const int count = request->contents_size();
+    most_in_one_ = std::max(most_in_one_, count);
+    if (!early_failures_.empty()) {
+      const grpc::Status failure = early_failures_.back();
+      early_failures_.pop_back();
+      return failure;
+    }
+    begun_ += count;
+    ++at_once_;
+    const auto is_open = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !is_held_; };
+    mutex_.Await(absl::Condition(&is_open));
+    --at_once_;
+    if (context->IsCancelled()) return {grpc::StatusCode::CANCELLED, "the caller left"};
+    for (const v1::UploadFilesRequest::Content& content : request->contents()) {
+      v1::UploadFilesResponse::Outcome& outcome = *response->add_outcomes();
+      const std::string sha256 = Sha256Hex(content.data());
+      grpc::Status status;
+      if (!failures_.empty()) {
+        status = failures_.back();
+        failures_.pop_back();
+      } else if (content.sha256() != sha256) {
+        status = {grpc::StatusCode::DATA_LOSS, "it has another SHA-256"};
+      }
+      if (!status.ok()) {
+        outcome.set_code(static_cast<int>(status.error_code()));
+        outcome.set_message(status.error_message());
+        continue;
+      }
+      Store(content.data(), sha256, *outcome.mutable_file());
+    }
     return grpc::Status::OK;
   }
 
@@ -133,12 +164,28 @@ class FakePlatform final : public v1::ContreeService::Service {
     absl::MutexLock lock(&mutex_);
     return finds_;
   }
+  // Contents in one call.
+  int most_in_one() const {
+    absl::MutexLock lock(&mutex_);
+    return most_in_one_;
+  }
+  // Calls.
   int most_at_once() const {
     absl::MutexLock lock(&mutex_);
     return most_at_once_;
   }
 
  private:
+  void Store(const std::string& data, const std::string& sha256, v1::StoredFile& file)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    uploads_.push_back(data);
+    std::string& uuid = files_[sha256];
+    if (uuid.empty()) uuid = NewUuidV4();
+    file.set_uuid(uuid);
+    file.set_sha256(sha256);
+    file.set_size(static_cast<int64_t>(data.size()));
+  }
+
   mutable absl::Mutex mutex_;
   std::string platform_ ABSL_GUARDED_BY(mutex_) = "p";
   std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_);  // SHA-256 → uuid
@@ -149,6 +196,7 @@ class FakePlatform final : public v1::ContreeService::Service {
   int begun_ ABSL_GUARDED_BY(mutex_) = 0;
   int at_once_ ABSL_GUARDED_BY(mutex_) = 0;
   int most_at_once_ ABSL_GUARDED_BY(mutex_) = 0;
+  int most_in_one_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_held_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

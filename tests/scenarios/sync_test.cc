@@ -102,6 +102,13 @@ TEST_F(SyncTest, AChangeOfTheModeAloneIsAChange) {
   EXPECT_EQ(Output(synced, "/app/tool"), "ran\n");
 }
 
+TEST_F(SyncTest, AFileThatNobodyMayTouchArrivesSo) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can read it";
+  WriteFile(File("closed"), "closed\n");
+  ASSERT_EQ(chmod(File("closed").c_str(), 0), 0);
+  EXPECT_EQ(Output(Rsync(), "stat -c %a /app/closed"), "0\n");
+}
+
 TEST_F(SyncTest, WhatIsExcludedStaysAtHome) {
   WriteFile(File("keep"), "keep");
   WriteFile(File(".gitignore"), "x");

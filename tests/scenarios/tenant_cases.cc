@@ -98,6 +98,8 @@ std::map<std::string, std::vector<Case>> RpcCases() {
   // What was uploaded is one's own: an upload that only names a content gets none.
   cases[contree + "UploadFile"] = {Of<UploadFileRequest>(
       [](auto& r, const Things& t) { r.mutable_header()->set_sha256(t.sha256); })};
+  cases[contree + "UploadFiles"] = {Of<UploadFilesRequest>(
+      [](auto& r, const Things& t) { r.add_contents()->set_sha256(t.sha256); })};
   cases[contree + "FindFiles"] = {
       Of<FindFilesRequest>([](auto& r, const Things& t) { r.add_sha256(t.sha256); })};
   cases[contree + "GetIdentity"] = {Of<GetIdentityRequest>([](auto&, const Things&) {})};
