@@ -3,11 +3,19 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <grpcpp/support/client_interceptor.h>
 #include <stdlib.h>
 
+#include <memory>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "common/rpc/restart_patience.h"
 #include "common/server/grpc_server.h"
 #include "common/server/listen_address.h"
 #include "common/status/status_macros.h"
@@ -25,7 +33,62 @@ void LookAtConnectionsOften() {
       once, [] { setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "250", /*overwrite=*/0); });
 }
 
+struct Methods {
+  const char* service;
+  std::vector<const char*> names;
+};
+
+// Those that may be sent again when nobody knows whether they arrived. Not RunInstance and
+// ImportImage, which would start a second operation; nor WatchOperation and WatchOperations, whose
+// callers take a stream up again where it ended; nor Sync, a conversation.
+const std::vector<Methods>& RepeatableMethods() {
+  static const auto& methods = *new std::vector<Methods>{
+      {"contree.v1.ContreeService",
+       {"ListImages", "GetImage", "SetTag", "GetImageLineage", "ListImageOrigins", "GetOperation",
+        "ListOperations", "CancelOperation", "ListFiles", "ReadFile", "ReadArchive", "Grep",
+        "UploadFile", "FindFiles", "GetIdentity"}},
+      {"contree.auth.v1.RegistryAuthService",
+       {"GetTokenPage", "StoreCredentials", "DeleteCredentials", "ListCredentials",
+        "ResolveImport"}},
+      {"contree.sync.v1.SyncService", {"GetDirectoryState"}}};
+  return methods;
+}
+
+std::shared_ptr<grpc::Channel> Connect(
+    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  grpc::ChannelArguments arguments = ServiceChannelArguments();
+  arguments.SetServiceConfigJSON(ServiceConfig());
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 250);
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeRestartPatience(address));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(address, credentials, arguments,
+                                                                 std::move(interceptors));
+}
+
 }  // namespace
+
+std::string ServiceConfig() {
+  std::vector<std::string> names;
+  for (const Methods& methods : RepeatableMethods()) {
+    for (const absl::string_view name : methods.names) {
+      names.push_back(
+          absl::StrCat(R"({"service": ")", methods.service, R"(", "method": ")", name, R"("})"));
+    }
+  }
+  // Only round_robin looks at the health of where it sends calls.
+  return absl::StrCat(R"({
+  "loadBalancingConfig": [{"round_robin": {}}],
+  "healthCheckConfig": {"serviceName": ""},
+  "methodConfig": [
+    {"name": [{}], "waitForReady": true},
+    {"name": [)",
+                      absl::StrJoin(names, ", "), R"(],
+     "waitForReady": true,
+     "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s",
+                     "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}
+  ]})");
+}
 
 grpc::ChannelArguments ServiceChannelArguments() {
   LookAtConnectionsOften();
@@ -40,17 +103,16 @@ grpc::ChannelArguments ServiceChannelArguments() {
 }
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
-  const grpc::ChannelArguments arguments = ServiceChannelArguments();
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return Connect(address, grpc::InsecureChannelCredentials());
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(const std::string& address,
                                                          const TlsFiles& tls) {
   if (tls.empty() || absl::StartsWith(address, kUnixScheme)) return ChannelTo(address);
-  const grpc::ChannelArguments arguments = ServiceChannelArguments();
+  LookAtConnectionsOften();
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
                    TlsChannelCredentialsOf(tls));
-  return grpc::CreateCustomChannel(address, credentials, arguments);
+  return Connect(address, credentials);
 }
 
 }  // namespace contree
