@@ -33,6 +33,7 @@ class HttpTransportEndpoint final : public HttpEndpoint {
 
   int port() const override { return transport_->port(); }
   std::string url() const override { return transport_->url(); }
+  void Retire(absl::Duration grace) override { transport_->Retire(grace); }
   void Stop() override { transport_->Stop(); }
 
  private:

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "gateway/transport/http_admission.h"
 #include "gateway/workspace/workspace.h"
 
@@ -53,6 +54,10 @@ class HttpEndpoint {
   virtual ~HttpEndpoint() = default;
   virtual int port() const = 0;
   virtual std::string url() const = 0;  // "http://127.0.0.1:9452/mcp"
+  // What to do before Stop so that clients and balancers lose no call: /healthz says 503, and each
+  // answer closes its connection. What comes is served until no request has come for half a second,
+  // for 5 s at the longest; what is being answered then gets `grace`.
+  virtual void Retire(absl::Duration grace) = 0;
   // Takes no new requests, tells waiting ones to stop waiting (their operations go on) and returns
   // when they have. Idempotent.
   virtual void Stop() = 0;

@@ -33,6 +33,8 @@ namespace contree::gateway {
 namespace {
 
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
+// How long calls over HTTP may go on before the waiting ones are told to stop waiting.
+constexpr absl::Duration kHttpGrace = absl::Seconds(10);
 
 struct Flags {
   std::string mode = "http";
@@ -163,6 +165,8 @@ absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
   LogInfo("contree-gateway serves", {{"mcp", endpoint->url()}, {"grpc", grpc_address}});
   WaitForTermination();
   is_ready = false;
+  LogInfo("contree-gateway drains");
+  endpoint->Retire(kHttpGrace);
   endpoint->Stop();
   return absl::OkStatus();
 }

@@ -4,7 +4,7 @@
 // How long calls wait for a service that is away. They are made "wait for ready": one that begins
 // while the service restarts, or whose connection ended before it was sent, goes on once the
 // service is back. This gives up in the place of a deadline that may be an hour off: with
-// UNAVAILABLE, after 20 s for a service that has been there before, after 3 s for one that nobody
+// UNAVAILABLE, after 30 s for a service that has been there before, after 3 s for one that nobody
 // has reached yet, whose address may just be wrong. Calls that follow then fail at once, until it
 // is back.
 //
@@ -20,7 +20,7 @@
 namespace contree {
 
 struct RestartPatienceOptions {
-  absl::Duration known = absl::Seconds(20);   // for a service that was reached before
+  absl::Duration known = absl::Seconds(30);   // for a service that was reached before
   absl::Duration unknown = absl::Seconds(3);  // for one that never was
   absl::Duration look_every = absl::Milliseconds(250);
 };

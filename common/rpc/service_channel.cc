@@ -60,6 +60,8 @@ std::shared_ptr<grpc::Channel> Connect(
   arguments.SetServiceConfigJSON(ServiceConfig());
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 250);
+  // A pod that was replaced has another address; by default it is asked for every 30 s at most.
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1'000);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeRestartPatience(address));
   return grpc::experimental::CreateCustomChannelWithInterceptors(address, credentials, arguments,

@@ -13,12 +13,13 @@
 //                  a notification or response → 202
 //   GET /mcp       what a session has to say besides, as a stream of events; 405 where replicas
 //                  share its key, for the reason may lie in another one
-//   GET /healthz   200 while it serves
+//   GET /healthz   200 while it serves; 503 once it retires
 //   GET /.well-known/oauth-protected-resource[/mcp]   who makes the tokens (http_admission.h)
 //   anything else  what `pages` of the options answers
 //
 // What concerns /mcp is only looked at once its sender was let in.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -68,6 +69,10 @@ class HttpTransport {
 
   int port() const { return http_server_->port(); }
   std::string url() const { return http_server_->url() + "/mcp"; }
+  // /healthz says 503, and each answer closes its connection. What comes is served until no request
+  // has come for half a second, for 5 s at the longest; then nothing is taken any more, and what is
+  // being answered gets `grace`. Streams of what happens besides stay open. Stop is to follow.
+  void Retire(absl::Duration grace);
   // Takes no new requests, tells waiting calls to stop waiting at once and the others after the
   // grace, and returns when they have. Idempotent.
   void Stop();
@@ -103,6 +108,7 @@ class HttpTransport {
   const std::function<bool(HttpExchange&, const HttpAdmission&)> pages_;
   HttpSessions sessions_;
   PushStreams streams_;
+  std::atomic<bool> retiring_ = false;
   std::stop_source stopping_;
   std::stop_source grace_is_over_;
   WorkerPool pool_;
