@@ -54,6 +54,41 @@ const std::vector<Methods>& RepeatableMethods() {
   return methods;
 }
 
+// Says of a call that was not to be made twice, and whose connection broke, that nobody knows
+// whether it was made: UNAVAILABLE would mean that it was not.
+class LossTelling final : public grpc::experimental::Interceptor {
+ public:
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(
+            grpc::experimental::InterceptionHookPoints::POST_RECV_STATUS)) {
+      grpc::Status* const status = methods->GetRecvStatus();
+      const auto* const trailers = methods->GetRecvTrailingMetadata();
+      // The service marks its own (common/server/grpc_server.cc), and what could not be sent waits.
+      const bool is_answer = trailers != nullptr && trailers->contains(kRetryPushback);
+      if (status != nullptr && status->error_code() == grpc::StatusCode::UNAVAILABLE &&
+          !is_answer) {
+        *status = {grpc::StatusCode::UNKNOWN,
+                   absl::StrCat("the connection to the service broke before it answered (",
+                                status->error_message(),
+                                "): it is not known whether the operation was started; look with "
+                                "list_operations before you try again")};
+      }
+    }
+    methods->Proceed();
+  }
+};
+
+class LossTellingFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* call) override {
+    const absl::string_view method = call->method();
+    const bool starts_something = method == "/contree.v1.ContreeService/RunInstance" ||
+                                  method == "/contree.v1.ContreeService/ImportImage";
+    return starts_something ? new LossTelling() : nullptr;
+  }
+};
+
 std::shared_ptr<grpc::Channel> Connect(
     const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments = ServiceChannelArguments();
@@ -63,7 +98,9 @@ std::shared_ptr<grpc::Channel> Connect(
   // A pod that was replaced has another address; by default it is asked for every 30 s at most.
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1'000);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  // What comes back passes them from the last to the first.
   interceptors.push_back(MakeRestartPatience(address));
+  interceptors.push_back(std::make_unique<LossTellingFactory>());
   return grpc::experimental::CreateCustomChannelWithInterceptors(address, credentials, arguments,
                                                                  std::move(interceptors));
 }

@@ -18,7 +18,8 @@ namespace contree {
 //   - a service that drains says so by its health, and no call is sent to it from then on;
 //   - calls wait for a service that is away, but not for long (restart_patience.h);
 //   - one whose connection breaks is sent again if the service's contract calls it idempotent, and
-//     it is not the service itself that answered UNAVAILABLE (common/server/grpc_server.h).
+//     it is not the service itself that answered UNAVAILABLE (common/server/grpc_server.h). Others
+//     that start something are then UNKNOWN.
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
 
 // The same with TLS where `tls` names any file and the address is no socket of this machine.

@@ -31,9 +31,13 @@ using testing::HasSubstr;
 // Counts what it starts, as the platform would, and answers reads as it is told.
 class CountingService final : public v1::ContreeService::Service {
  public:
-  grpc::Status RunInstance(grpc::ServerContext*, const v1::RunInstanceRequest* request,
+  grpc::Status RunInstance(grpc::ServerContext* context, const v1::RunInstanceRequest* request,
                            v1::RunInstanceResponse* response) override {
     ++started;
+    if (request->command() == "hang") {
+      hangs.Notify();
+      while (!context->IsCancelled()) std::this_thread::yield();
+    }
     if (run_answer.error_code() != grpc::StatusCode::OK) return run_answer;
     response->set_operation_id(request->command());
     return grpc::Status::OK;
@@ -170,6 +174,20 @@ TEST_F(ServiceChannelTest, WhatOnlyReadsIsSentAgain) {
   caller.join();
   EXPECT_TRUE(status.ok()) << status.error_code() << " " << status.error_message();
   EXPECT_EQ(service_.reads, 2);
+}
+
+TEST_F(ServiceChannelTest, WhatStartsSomethingIsNotAndItIsSaidThatNobodyKnows) {
+  Start();
+  grpc::Status status;
+  std::thread caller([&] { status = Run("hang"); });
+  service_.hangs.WaitForNotification();
+  server_->Drain(absl::ZeroDuration());
+  server_ = nullptr;
+  Start();
+  caller.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNKNOWN);
+  EXPECT_THAT(status.error_message(), HasSubstr("list_operations"));
+  EXPECT_EQ(service_.started, 1);
 }
 
 TEST_F(ServiceChannelTest, WhatIsDownBehindTheServiceIsToldAtOnce) {

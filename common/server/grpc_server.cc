@@ -45,7 +45,6 @@ using grpc::experimental::InterceptionHookPoints;
 
 constexpr absl::Duration kQuiet = absl::Milliseconds(250);
 constexpr absl::Duration kLongestRetirement = absl::Seconds(3);
-constexpr char kRetryPushback[] = "grpc-retry-pushback-ms";
 
 class CallNoting final : public grpc::experimental::Interceptor {
  public:

@@ -27,6 +27,9 @@ namespace contree {
 // The largest message that one of our servers takes or client receives, in bytes.
 inline constexpr int kMaxGrpcMessageBytes = 64 * 1024 * 1024;
 
+// The trailer that marks an UNAVAILABLE as an answer, with "-1".
+inline constexpr char kRetryPushback[] = "grpc-retry-pushback-ms";
+
 struct GrpcServerOptions {
   // "HOST:PORT", port 0: a free one; or "unix:/absolute/path" in a directory that is there (mode
   // 0660). Empty: reachable in-process only. Beyond loopback and sockets it takes both,
