@@ -1,5 +1,6 @@
 #include "common/http/http_connection.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -30,6 +32,25 @@ bool Wait(int fd, short events, int timeout_ms) {
   return ready > 0;
 }
 
+// Waits for what a step of TLS asks for. False: it asks for nothing, or not in time.
+bool WaitFor(int fd, ssize_t step, int timeout_ms) {
+  if (step == TlsSession::kWaitToRead) return Wait(fd, POLLIN, timeout_ms);
+  return step == TlsSession::kWaitToWrite && Wait(fd, POLLOUT, timeout_ms);
+}
+
+// The first byte of what a client of TLS sends.
+constexpr char kHandshakeRecord = 0x16;
+constexpr char kNoTls[] =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    "Content-Length: 51\r\n\r\nthis port speaks TLS: begin the address with https\n";
+
+using Clock = std::chrono::steady_clock;
+
+int MsUntil(Clock::time_point end) {
+  return static_cast<int>(std::max<int64_t>(
+      0, std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count()));
+}
+
 void NumericAddress(const sockaddr_storage& address, socklen_t length, std::string& host,
                     int& port) {
   char host_text[NI_MAXHOST];
@@ -43,7 +64,11 @@ void NumericAddress(const sockaddr_storage& address, socklen_t length, std::stri
 
 }  // namespace
 
-HttpConnection::HttpConnection(UniqueFd socket) : socket_(std::move(socket)) {
+HttpConnection::HttpConnection(UniqueFd socket, const TlsServer* tls) : socket_(std::move(socket)) {
+  if (tls != nullptr) {
+    fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
+    tls_ = tls->NewSession(socket_.get());
+  }
   const int on = 1;
   setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_storage address = {};
@@ -53,8 +78,37 @@ HttpConnection::HttpConnection(UniqueFd socket) : socket_(std::move(socket)) {
   }
 }
 
+bool HttpConnection::HandShake(int timeout_ms) {
+  if (tls_ == nullptr) return false;
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  char first = 0;
+  if (!Wait(socket_.get(), POLLIN, timeout_ms) ||
+      recv(socket_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
+    return false;
+  }
+  if (first != kHandshakeRecord) {
+    tls_ = nullptr;
+    send(socket_.get(), kNoTls, sizeof kNoTls - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    CloseGently();
+    return false;
+  }
+  ssize_t step = 0;
+  do {
+    step = tls_->Accept();
+  } while (step <= 0 && WaitFor(socket_.get(), step, MsUntil(end)));
+  return step > 0;
+}
+
 bool HttpConnection::WaitForRequest(int timeout_ms) {
   if (buffer_begin_ < buffer_end_) return true;
+  if (tls_ != nullptr) {
+    const Clock::time_point end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+    ssize_t step = 0;
+    do {
+      step = tls_->Peek();
+    } while (step <= 0 && WaitFor(socket_.get(), step, MsUntil(end)));
+    return step > 0;
+  }
   if (!Wait(socket_.get(), POLLIN, timeout_ms)) return false;
   char byte;
   return recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
@@ -68,29 +122,42 @@ bool HttpConnection::PeerIsThere() const {
 void HttpConnection::Shutdown() { shutdown(socket_.get(), SHUT_RD); }
 
 void HttpConnection::CloseGently() {
+  if (tls_ != nullptr) tls_->End();
   shutdown(socket_.get(), SHUT_WR);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kCloseTimeoutMs);
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(kCloseTimeoutMs);
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
-    if (left.count() <= 0 || !Wait(socket_.get(), POLLIN, static_cast<int>(left.count()))) return;
+    const int left_ms = MsUntil(end);
+    if (left_ms == 0 || !Wait(socket_.get(), POLLIN, left_ms)) return;
     if (recv(socket_.get(), buffer_, sizeof buffer_, MSG_DONTWAIT) <= 0) return;
   }
 }
 
 bool HttpConnection::is_readable() const {
-  return buffer_begin_ < buffer_end_ || Wait(socket_.get(), POLLIN, kReadTimeoutMs);
+  // With TLS, reading itself waits: bytes that came may be in nobody's sight.
+  return buffer_begin_ < buffer_end_ || tls_ != nullptr ||
+         Wait(socket_.get(), POLLIN, kReadTimeoutMs);
 }
 
 bool HttpConnection::is_writable() const { return Wait(socket_.get(), POLLOUT, kWriteTimeoutMs); }
 
+ssize_t HttpConnection::Receive(char* buffer, size_t size) {
+  ssize_t got;
+  if (tls_ != nullptr) {
+    do {
+      got = tls_->Read(buffer, size);
+    } while (got < 0 && WaitFor(socket_.get(), got, kReadTimeoutMs));
+    return std::max<ssize_t>(got, -1);
+  }
+  if (!Wait(socket_.get(), POLLIN, kReadTimeoutMs)) return -1;
+  do {
+    got = recv(socket_.get(), buffer, size, 0);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
 ssize_t HttpConnection::read(char* buffer, size_t size) {
   if (buffer_begin_ == buffer_end_) {
-    if (!Wait(socket_.get(), POLLIN, kReadTimeoutMs)) return -1;
-    ssize_t got;
-    do {
-      got = recv(socket_.get(), buffer_, sizeof buffer_, 0);
-    } while (got < 0 && errno == EINTR);
+    const ssize_t got = Receive(buffer_, sizeof buffer_);
     if (got <= 0) return got;
     buffer_begin_ = 0;
     buffer_end_ = static_cast<size_t>(got);
@@ -104,6 +171,13 @@ ssize_t HttpConnection::read(char* buffer, size_t size) {
 }
 
 ssize_t HttpConnection::write(const char* bytes, size_t size) {
+  if (tls_ != nullptr) {
+    ssize_t written;
+    do {
+      written = tls_->Write(bytes, size);
+    } while (written < 0 && WaitFor(socket_.get(), written, kWriteTimeoutMs));
+    return written > 0 ? written : -1;
+  }
   if (!Wait(socket_.get(), POLLOUT, kWriteTimeoutMs)) return -1;
   ssize_t sent;
   do {

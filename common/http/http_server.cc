@@ -26,6 +26,7 @@
 #include "common/http/gzip_encoder.h"
 #include "common/http/http_connection.h"
 #include "common/http/http_listener.h"
+#include "common/http/tls_server.h"
 #include "common/telemetry/logging.h"
 
 namespace contree {
@@ -61,8 +62,10 @@ struct Serving {
 
 class DetachedStream final : public HttpDetachedStream {
  public:
-  DetachedStream(UniqueFd socket, std::unique_ptr<GzipEncoder> encoder)
-      : socket_(std::move(socket)), encoder_(std::move(encoder)) {
+  DetachedStream(HttpConnection::Parts connection, std::unique_ptr<GzipEncoder> encoder)
+      : socket_(std::move(connection.socket)),
+        tls_(std::move(connection.tls)),
+        encoder_(std::move(encoder)) {
     fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
   }
 
@@ -82,7 +85,16 @@ class DetachedStream final : public HttpDetachedStream {
 
   void Flush() override {
     size_t sent = 0;
-    while (sent < unsent_.size() && !broken_) {
+    while (tls_ != nullptr && sent < unsent_.size() && !broken_) {
+      const ssize_t n = tls_->Write(unsent_.data() + sent, unsent_.size() - sent);
+      if (n == TlsSession::kWaitToWrite) break;
+      if (n <= 0) {
+        broken_ = true;  // a client that is to be read here breaks the rules of the protocol
+      } else {
+        sent += static_cast<size_t>(n);
+      }
+    }
+    while (tls_ == nullptr && sent < unsent_.size() && !broken_) {
       const ssize_t n =
           send(socket_.get(), unsent_.data() + sent, unsent_.size() - sent, MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
@@ -112,6 +124,7 @@ class DetachedStream final : public HttpDetachedStream {
   }
 
   const UniqueFd socket_;
+  const std::unique_ptr<TlsSession> tls_;  // null: without
   const std::unique_ptr<GzipEncoder> encoder_;
   std::string unsent_;
   bool broken_ = false;
@@ -364,11 +377,13 @@ class Parser final : public httplib::Server {
         });
   }
 
-  void Serve(HttpConnection& connection) {
+  // `handshake_ms`: for TLS; 0: there is none.
+  void Serve(HttpConnection& connection, int handshake_ms) {
     Serving serving = {.connection = &connection};
     current_ = &serving;
     SetState(connection, State::kFresh);
-    while (connection.WaitForRequest(TimeoutMs(connection))) {
+    const bool is_open = handshake_ms == 0 || connection.HandShake(handshake_ms);
+    while (is_open && connection.WaitForRequest(TimeoutMs(connection))) {
       const bool is_last = stopping_ || retiring_;
       serving.close = true;  // unless the head can be read: what follows a broken one is no request
       connection.LimitHead(kMaxHeadBytes);
@@ -458,6 +473,10 @@ class Parser final : public httplib::Server {
       // Answers are compressed here, where streams are flushed, and are whole: ranges are not
       // supported.
       request.headers.erase("Accept-Encoding");
+      if (connection.is_tls()) {
+        request.headers.erase("X-Forwarded-Proto");
+        request.headers.emplace("X-Forwarded-Proto", "https");
+      }
       request.ranges.clear();
     };
     bool served;
@@ -514,11 +533,15 @@ class HttplibServer final : public HttpServer {
   HttplibServer(const HttpServerOptions& options, HttpHandler handler,
                 std::unique_ptr<HttpListener> listener)
       : host_(options.host),
+        tls_(options.tls),
+        handshake_timeout_ms_(
+            static_cast<int>(absl::ToInt64Milliseconds(options.handshake_timeout))),
         listener_(std::move(listener)),
         parser_(std::move(handler), options, listener_->socket()) {
     listener_->Run(
         std::max(1, options.max_connections), [this](UniqueFd socket) { Serve(std::move(socket)); },
-        [](UniqueFd socket) {
+        [this](UniqueFd socket) {
+          if (tls_ != nullptr) return;  // a handshake would take the time of all others
           send(socket.get(), kRefusal, strlen(kRefusal), MSG_NOSIGNAL | MSG_DONTWAIT);
           shutdown(socket.get(), SHUT_WR);
           // What the client sent already would turn the close into a reset that drops the answer.
@@ -532,7 +555,8 @@ class HttplibServer final : public HttpServer {
   int port() const override { return listener_->port(); }
   std::string url() const override {
     const bool is_ipv6 = absl::StrContains(host_, ':');
-    return absl::StrCat("http://", is_ipv6 ? "[" : "", host_, is_ipv6 ? "]" : "", ":", port());
+    return absl::StrCat(tls_ == nullptr ? "http://" : "https://", is_ipv6 ? "[" : "", host_,
+                        is_ipv6 ? "]" : "", ":", port());
   }
   void Retire(absl::Duration quiet, absl::Duration longest, absl::Duration grace) override {
     parser_.BeginRetirement();
@@ -546,11 +570,13 @@ class HttplibServer final : public HttpServer {
 
  private:
   void Serve(UniqueFd socket) {
-    HttpConnection connection(std::move(socket));
-    parser_.Serve(connection);
+    HttpConnection connection(std::move(socket), tls_.get());
+    parser_.Serve(connection, tls_ == nullptr ? 0 : handshake_timeout_ms_);
   }
 
   const std::string host_;
+  const std::shared_ptr<const TlsServer> tls_;
+  const int handshake_timeout_ms_;
   const std::unique_ptr<HttpListener> listener_;
   Parser parser_;
 };

@@ -127,6 +127,7 @@ absl::StatusOr<std::unique_ptr<HttpTransport>> HttpTransport::Start(
   http_options.port = options.port;
   http_options.max_connections = options.max_connections;
   http_options.probe_path = kHealthPath;
+  http_options.tls = options.tls;
   ASSIGN_OR_RETURN(
       transport->http_server_,
       HttpServer::Start(http_options, [transport = transport.get()](HttpExchange& exchange) {

@@ -29,6 +29,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/http/http_server.h"
+#include "common/http/tls_server.h"
 #include "gateway/mcp/mcp_server.h"
 #include "gateway/transport/http_admission.h"
 #include "gateway/transport/http_sessions.h"
@@ -41,8 +42,9 @@ namespace contree::gateway {
 
 struct HttpTransportOptions {
   std::string host = "127.0.0.1";
-  int port = 0;                                 // 0: a free one
-  std::vector<std::string> allowed_hosts = {};  // see OriginPolicy
+  int port = 0;                                    // 0: a free one
+  std::shared_ptr<const TlsServer> tls = nullptr;  // null: http
+  std::vector<std::string> allowed_hosts = {};     // see OriginPolicy
   int max_connections = 1024;
   size_t max_streams = 4096;  // that stay open while nothing happens
   // How long calls that do not wait for operations may go on once Stop was called.
