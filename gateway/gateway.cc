@@ -33,6 +33,7 @@ class HttpTransportEndpoint final : public HttpEndpoint {
 
   int port() const override { return transport_->port(); }
   std::string url() const override { return transport_->url(); }
+  void Retire(absl::Duration grace) override { transport_->Retire(grace); }
   void Stop() override { transport_->Stop(); }
 
  private:
@@ -113,6 +114,9 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> Gateway::ServeHttp(const HttpOptio
   HttpTransportOptions transport;
   transport.host = options.host;
   transport.port = options.port;
+  if (!options.tls.empty()) {
+    ASSIGN_OR_RETURN(transport.tls, TlsServer::Open(options.tls));
+  }
   transport.allowed_hosts = options.allowed_hosts;
   transport.allowed_hosts.push_back(options.host);  // 127.0.0.2 is loopback as well
   transport.admission = options.admission;

@@ -15,6 +15,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/http/tls_server.h"
 #include "gateway/transport/http_admission.h"
 #include "gateway/workspace/workspace.h"
 
@@ -39,6 +41,7 @@ struct StdioOptions {
 struct HttpOptions {
   std::string host = "127.0.0.1";  // loopback only, unless there is an authenticator
   int port = 9452;                 // 0: a free one
+  TlsServerFiles tls = {};         // https with them, http without
   // Host names, without a port, that the headers Host and Origin may have besides those of
   // loopback.
   std::vector<std::string> allowed_hosts = {};
@@ -52,7 +55,11 @@ class HttpEndpoint {
  public:
   virtual ~HttpEndpoint() = default;
   virtual int port() const = 0;
-  virtual std::string url() const = 0;  // "http://127.0.0.1:9452/mcp"
+  virtual std::string url() const = 0;  // "http://127.0.0.1:9452/mcp", or https
+  // What to do before Stop so that clients and balancers lose no call: /healthz says 503, and each
+  // answer closes its connection. What comes is served until no request has come for half a second,
+  // for 5 s at the longest; what is being answered then gets `grace`.
+  virtual void Retire(absl::Duration grace) = 0;
   // Takes no new requests, tells waiting ones to stop waiting (their operations go on) and returns
   // when they have. Idempotent.
   virtual void Stop() = 0;
@@ -81,7 +88,7 @@ class Gateway {
   absl::Status RunStdio(const StdioOptions& options, std::stop_token stop);
 
   // PermissionDenied: the host is not loopback, and nobody asks who calls. Unavailable: the address
-  // cannot be bound.
+  // cannot be bound. InvalidArgument, NotFound: the files of TLS cannot be used.
   absl::StatusOr<std::unique_ptr<HttpEndpoint>> ServeHttp(const HttpOptions& options);
 
  private:

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/auth/auth_options.h"
 #include "common/http/base_url.h"
+#include "common/http/tls_server.h"
 #include "common/limits/tenant_limits.h"
 #include "common/rpc/service_channel.h"
 #include "common/server/admin_server.h"
@@ -33,11 +34,14 @@ namespace contree::gateway {
 namespace {
 
 constexpr absl::Duration kDrainGrace = absl::Seconds(5);
+// How long calls over HTTP may go on before the waiting ones are told to stop waiting.
+constexpr absl::Duration kHttpGrace = absl::Seconds(10);
 
 struct Flags {
   std::string mode = "http";
   std::string http_listen = "127.0.0.1";
   int http_port = 9452;
+  TlsServerFiles http_tls;
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> workspace_roots;
   std::string contree_service;
@@ -68,6 +72,16 @@ void Declare(Flags& flags, CLI::App& app) {
       ->check(CLI::Range(0, 65535))
       ->envname("CONTREE_MCP_HTTP_PORT")
       ->capture_default_str();
+  app.add_option("--http-tls-cert", flags.http_tls.certificate,
+                 "Certificate chain (PEM) to serve MCP and the pages by https; read again when it "
+                 "changes. Not needed where something in front ends TLS")
+      ->envname("CONTREE_MCP_HTTP_TLS_CERT");
+  app.add_option("--http-tls-key", flags.http_tls.key, "Private key (PEM) of --http-tls-cert")
+      ->envname("CONTREE_MCP_HTTP_TLS_KEY");
+  app.add_option("--http-tls-client-ca", flags.http_tls.client_authority,
+                 "Authority (PEM) that clients' certificates must come from (mTLS), besides what "
+                 "--auth asks for")
+      ->envname("CONTREE_MCP_HTTP_TLS_CLIENT_CA");
   app.add_option("--allowed-host", flags.allowed_hosts,
                  "Name besides localhost that the headers Host and Origin may have");
   app.add_option("--workspace-root", flags.workspace_roots,
@@ -149,6 +163,7 @@ absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
   HttpOptions options = {
       .host = flags.http_listen,
       .port = flags.http_port,
+      .tls = flags.http_tls,
       .allowed_hosts = flags.allowed_hosts,
       .admission = {
           .authenticator = std::move(authenticator),
@@ -163,6 +178,8 @@ absl::Status ServeHttp(Gateway& gateway, const Flags& flags,
   LogInfo("contree-gateway serves", {{"mcp", endpoint->url()}, {"grpc", grpc_address}});
   WaitForTermination();
   is_ready = false;
+  LogInfo("contree-gateway drains");
+  endpoint->Retire(kHttpGrace);
   endpoint->Stop();
   return absl::OkStatus();
 }

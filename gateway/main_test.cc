@@ -21,6 +21,7 @@
 #include "common/testing/status_matchers.h"
 #include "common/testing/temp_directory.h"
 #include "gtest/gtest.h"
+#include "tests/harness/certificates.h"
 
 namespace contree::gateway {
 namespace {
@@ -110,6 +111,38 @@ TEST(MainTest, HttpSaysItsAddressFirstAndEndsOnSigterm) {
   EXPECT_EQ(response.status, 200);
   program.Signal(SIGTERM);
   EXPECT_EQ(program.ExitCode(), 0);
+}
+
+TEST(MainTest, HttpsIsServedWithACertificate) {
+  const TempDirectory temp;
+  const auto authority = testing_harness::MakeAuthority(testing_harness::KeyKind::kEllipticCurve);
+  const auto own = testing_harness::MakeServerCertificate(authority);
+  ASSERT_OK(WritePrivateFile(temp.File("ca.pem"), authority.certificate_pem));
+  ASSERT_OK(WritePrivateFile(temp.File("own.pem"), own.certificate_pem));
+  ASSERT_OK(WritePrivateFile(temp.File("own.key"), own.key_pem));
+  Program program({"--http-port", "0", "--contree-service", "127.0.0.1:1", "--http-tls-cert",
+                   temp.File("own.pem"), "--http-tls-key", temp.File("own.key")});
+  const std::string url = json::parse(program.ReadErrorLine())["mcp"];
+  ASSERT_THAT(url, HasSubstr("https://127.0.0.1:"));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<HttplibHttpClient> client,
+                       HttplibHttpClient::Create({.base_url = url.substr(0, url.rfind("/mcp")),
+                                                  .ca_file = temp.File("ca.pem")}));
+  const HttpRequest request = {.method = "POST",
+                               .target = "/mcp",
+                               .headers = {{"Accept", "application/json, text/event-stream"}},
+                               .body = kInitialize,
+                               .content_type = "application/json"};
+  ASSERT_OK_AND_ASSIGN(const HttpResponse response,
+                       SendHttp(*client, request, NewCallContext(absl::Seconds(20)), 100'000));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, HasSubstr("contree-mcp"));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.ExitCode(), 0);
+
+  Program without_key({"--http-port", "0", "--contree-service", "127.0.0.1:1", "--http-tls-cert",
+                       temp.File("own.pem")});
+  EXPECT_THAT(without_key.ReadErrorLine(), HasSubstr("name both files"));
+  EXPECT_EQ(without_key.ExitCode(), 1);
 }
 
 TEST(MainTest, StdioEndsWithItsInput) {

@@ -1,5 +1,6 @@
 #include "common/http/http_connection.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -32,6 +34,25 @@ bool Wait(int fd, short events, int timeout_ms) {
   return ready > 0;
 }
 
+// Waits for what a step of TLS asks for. False: it asks for nothing, or not in time.
+bool WaitFor(int fd, ssize_t step, int timeout_ms) {
+  if (step == TlsSession::kWaitToRead) return Wait(fd, POLLIN, timeout_ms);
+  return step == TlsSession::kWaitToWrite && Wait(fd, POLLOUT, timeout_ms);
+}
+
+// The first byte of what a client of TLS sends.
+constexpr char kHandshakeRecord = 0x16;
+constexpr char kNoTls[] =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    "Content-Length: 51\r\n\r\nthis port speaks TLS: begin the address with https\n";
+
+using Clock = std::chrono::steady_clock;
+
+int MsUntil(Clock::time_point end) {
+  return static_cast<int>(std::max<int64_t>(
+      0, std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count()));
+}
+
 void NumericAddress(const sockaddr_storage& address, socklen_t length, std::string& host,
                     int& port) {
   char host_text[NI_MAXHOST];
@@ -45,7 +66,11 @@ void NumericAddress(const sockaddr_storage& address, socklen_t length, std::stri
 
 }  // namespace
 
-HttpConnection::HttpConnection(UniqueFd socket) : socket_(std::move(socket)) {
+HttpConnection::HttpConnection(UniqueFd socket, const TlsServer* tls) : socket_(std::move(socket)) {
+  if (tls != nullptr) {
+    fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
+    tls_ = tls->NewSession(socket_.get());
+  }
   const int on = 1;
   setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_storage address = {};
@@ -55,19 +80,31 @@ HttpConnection::HttpConnection(UniqueFd socket) : socket_(std::move(socket)) {
   }
 }
 
-bool HttpConnection::WaitForRequest(int timeout_ms) {
-  if (buffer_begin_ < buffer_end_) return true;
-  return Wait(socket_.get(), POLLIN, timeout_ms) && Fill() > 0;
+bool HttpConnection::HandShake(int timeout_ms) {
+  if (tls_ == nullptr) return false;
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  char first = 0;
+  if (!Wait(socket_.get(), POLLIN, timeout_ms) ||
+      recv(socket_.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
+    return false;
+  }
+  if (first != kHandshakeRecord) {
+    tls_ = nullptr;
+    send(socket_.get(), kNoTls, sizeof kNoTls - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    CloseGently();
+    return false;
+  }
+  ssize_t step = 0;
+  do {
+    step = tls_->Accept();
+  } while (step <= 0 && WaitFor(socket_.get(), step, MsUntil(end)));
+  return step > 0;
 }
 
-ssize_t HttpConnection::Fill() {
-  ssize_t got;
-  do {
-    got = recv(socket_.get(), buffer_, sizeof buffer_, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
-  buffer_begin_ = 0;
-  buffer_end_ = got > 0 ? static_cast<size_t>(got) : 0;
-  return got;
+bool HttpConnection::WaitForRequest(int timeout_ms) {
+  if (buffer_begin_ < buffer_end_) return true;
+  // Mostly it is not there yet.
+  return (tls_ != nullptr || Wait(socket_.get(), POLLIN, timeout_ms)) && Fill(timeout_ms) > 0;
 }
 
 bool HttpConnection::PeerIsThere() const {
@@ -78,29 +115,60 @@ bool HttpConnection::PeerIsThere() const {
 void HttpConnection::Shutdown() { shutdown(socket_.get(), SHUT_RD); }
 
 void HttpConnection::CloseGently() {
+  if (tls_ != nullptr) tls_->End();
   shutdown(socket_.get(), SHUT_WR);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kCloseTimeoutMs);
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(kCloseTimeoutMs);
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
-    if (left.count() <= 0 || !Wait(socket_.get(), POLLIN, static_cast<int>(left.count()))) return;
+    const int left_ms = MsUntil(end);
+    if (left_ms == 0 || !Wait(socket_.get(), POLLIN, left_ms)) return;
     if (recv(socket_.get(), buffer_, sizeof buffer_, MSG_DONTWAIT) <= 0) return;
   }
 }
 
 bool HttpConnection::is_readable() const {
-  return buffer_begin_ < buffer_end_ || Wait(socket_.get(), POLLIN, kReadTimeoutMs);
+  // With TLS, reading itself waits: bytes that came may be in nobody's sight.
+  return buffer_begin_ < buffer_end_ || tls_ != nullptr ||
+         Wait(socket_.get(), POLLIN, kReadTimeoutMs);
 }
 
 bool HttpConnection::is_writable() const { return Wait(socket_.get(), POLLOUT, kWriteTimeoutMs); }
 
+ssize_t HttpConnection::TryRead(char* buffer, size_t size) {
+  if (tls_ != nullptr) return tls_->Read(buffer, size);
+  while (true) {
+    const ssize_t got = recv(socket_.get(), buffer, size, MSG_DONTWAIT);
+    if (got >= 0) return got;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return TlsSession::kWaitToRead;
+    if (errno != EINTR) return TlsSession::kBroken;
+  }
+}
+
+ssize_t HttpConnection::TryWrite(const char* bytes, size_t size) {
+  if (tls_ != nullptr) return tls_->Write(bytes, size);
+  while (true) {
+    const ssize_t sent = send(socket_.get(), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) return sent;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return TlsSession::kWaitToWrite;
+    if (errno != EINTR) return TlsSession::kBroken;
+  }
+}
+
+ssize_t HttpConnection::Fill(int timeout_ms) {
+  ssize_t got = TryRead(buffer_, sizeof buffer_);
+  if (got < 0) {
+    const Clock::time_point end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+    while (got < 0 && WaitFor(socket_.get(), got, MsUntil(end))) {
+      got = TryRead(buffer_, sizeof buffer_);
+    }
+  }
+  buffer_begin_ = 0;
+  buffer_end_ = got > 0 ? static_cast<size_t>(got) : 0;
+  return std::max<ssize_t>(got, -1);
+}
+
 ssize_t HttpConnection::read(char* buffer, size_t size) {
   if (buffer_begin_ == buffer_end_) {
-    ssize_t got = Fill();  // mostly it is there already
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      if (!Wait(socket_.get(), POLLIN, kReadTimeoutMs)) return -1;
-      got = Fill();
-    }
+    const ssize_t got = Fill(kReadTimeoutMs);
     if (got <= 0) return got;
   }
   const size_t taken = std::min({size, buffer_end_ - buffer_begin_, head_bytes_left_});
@@ -140,13 +208,11 @@ bool HttpConnection::Flush() {
 
 // At least one byte; -1: the peer is gone, or takes nothing.
 ssize_t HttpConnection::SendSome(const char* bytes, size_t size) {
-  while (true) {
-    const ssize_t sent = send(socket_.get(), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return sent;
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return -1;
-    if (!Wait(socket_.get(), POLLOUT, kWriteTimeoutMs)) return -1;
-  }
+  ssize_t sent;
+  do {
+    sent = TryWrite(bytes, size);
+  } while (sent < 0 && WaitFor(socket_.get(), sent, kWriteTimeoutMs));
+  return sent > 0 ? sent : -1;
 }
 
 void HttpConnection::get_remote_ip_and_port(std::string& ip, int& port) const {

@@ -1,8 +1,9 @@
 #ifndef COMMON_HTTP_HTTP_CONNECTION_H_
 #define COMMON_HTTP_HTTP_CONNECTION_H_
 
-// One accepted connection as cpp-httplib's parser reads and writes it, with bounds that the library
-// does not have: on the bytes of a request's head and on the time of each read and write.
+// One accepted connection, with TLS or without, as cpp-httplib's parser reads and writes it, with
+// bounds that the library does not have: on the bytes of a request's head and on the time of each
+// read and write.
 //
 // Used by the connection's own thread, except Shutdown, which any thread may call while the object
 // lives.
@@ -10,17 +11,24 @@
 #include <httplib.h>
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "common/files/unique_fd.h"
+#include "common/http/tls_server.h"
 
 namespace contree {
 
 class HttpConnection final : public httplib::Stream {
  public:
-  explicit HttpConnection(UniqueFd socket);
+  // `tls` null: without. With it, HandShake comes first, and `tls` must outlive this.
+  explicit HttpConnection(UniqueFd socket, const TlsServer* tls = nullptr);
 
+  // False: the peer speaks no TLS (it is told so, where it speaks HTTP), has no certificate that is
+  // asked for, or has not been done within `timeout_ms`.
+  bool HandShake(int timeout_ms);
+  bool is_tls() const { return tls_ != nullptr; }
   // Waits for the first byte of the next request. False: the peer closed, nothing came for
   // `timeout_ms`, or Shutdown.
   bool WaitForRequest(int timeout_ms);
@@ -41,7 +49,11 @@ class HttpConnection final : public httplib::Stream {
   // with unread bytes would reset it and could lose the answer on its way.
   void CloseGently();
   // Takes the socket away: afterwards this is as one whose peer closed.
-  UniqueFd Release() { return std::move(socket_); }
+  struct Parts {
+    UniqueFd socket;
+    std::unique_ptr<TlsSession> tls;  // null: without
+  };
+  Parts Release() { return {std::move(socket_), std::move(tls_)}; }
 
   const std::string& peer_address() const { return peer_address_; }
 
@@ -55,11 +67,15 @@ class HttpConnection final : public httplib::Stream {
   socket_t socket() const override { return socket_.get(); }
 
  private:
-  // What has come, into the empty buffer, without waiting: as recv(2).
-  ssize_t Fill();
+  // Without waiting: how many bytes, 0: the peer has ended, or what TlsSession says besides.
+  ssize_t TryRead(char* buffer, size_t size);
+  ssize_t TryWrite(const char* bytes, size_t size);
+  // What has come, into the empty buffer; -1 also where nothing came in time.
+  ssize_t Fill(int timeout_ms);
   ssize_t SendSome(const char* bytes, size_t size);
 
   UniqueFd socket_;
+  std::unique_ptr<TlsSession> tls_;  // null: without
   std::string peer_address_;
   int peer_port_ = 0;
   size_t head_bytes_left_ = SIZE_MAX;

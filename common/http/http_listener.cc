@@ -86,9 +86,14 @@ void HttpListener::AcceptLoop(int max_threads) {
     pollfd entries[2] = {{.fd = socket_.get(), .events = POLLIN, .revents = 0},
                          {.fd = wake_.get(), .events = POLLIN, .revents = 0}};
     if (poll(entries, 2, -1) < 0 && errno != EINTR) return;
-    if (entries[1].revents != 0) return;
+    const bool ends = entries[1].revents != 0;
     UniqueFd accepted(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!accepted.is_open()) {
+      // Until then: who has connected already would see a reset if nobody took the connection.
+      if (ends) {
+        shutdown(socket_.get(), SHUT_RDWR);  // whoever comes now is refused, not left to wait
+        return;
+      }
       // Out of descriptors or memory: the connection stays in the backlog; do not spin on it.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         poll(&entries[1], 1, kOutOfResourcesPauseMs);
@@ -136,13 +141,17 @@ void HttpListener::JoinEnded(std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
-void HttpListener::Stop(const std::function<void()>& interrupt) {
+void HttpListener::StopAccepting() {
+  const std::lock_guard<std::mutex> lock(acceptor_mutex_);
+  if (!acceptor_.joinable()) return;
   const uint64_t one = 1;
-  if (acceptor_.joinable()) {
-    if (write(wake_.get(), &one, sizeof one) != sizeof one)
-      return;  // cannot be: the counter is far from full
-    acceptor_.join();
-  }
+  if (write(wake_.get(), &one, sizeof one) != sizeof one)
+    return;  // cannot be: the counter is far from full
+  acceptor_.join();
+}
+
+void HttpListener::Stop(const std::function<void()>& interrupt) {
+  StopAccepting();
   std::unique_lock<std::mutex> lock(mutex_);
   stopping_ = true;
   changed_.notify_all();

@@ -34,7 +34,9 @@ class HttpListener {
 
   // Starts accepting: `serve` runs on a thread of the pool, at most max_threads at once.
   void Run(int max_threads, Serve serve, Serve refuse);
-  // Accepts no more; then `interrupt` is called to make running serves end, and their threads are
+  // Accepts what has connected by now, and refuses what comes after. Idempotent.
+  void StopAccepting();
+  // StopAccepting; then `interrupt` is called to make running serves end, and their threads are
   // waited for. Idempotent.
   void Stop(const std::function<void()>& interrupt);
 
@@ -49,7 +51,8 @@ class HttpListener {
   const int port_;
   Serve serve_;
   Serve refuse_;
-  std::thread acceptor_;
+  std::mutex acceptor_mutex_;
+  std::thread acceptor_;  // joined under acceptor_mutex_
 
   // std::mutex: absl::Mutex has no timed wait that gives the thread back on a monotonic clock.
   std::mutex mutex_;

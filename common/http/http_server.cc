@@ -8,20 +8,25 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <exception>
+#include <initializer_list>
 #include <limits>
+#include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/files/unique_fd.h"
 #include "common/http/gzip_encoder.h"
 #include "common/http/http_connection.h"
 #include "common/http/http_listener.h"
+#include "common/http/tls_server.h"
 #include "common/telemetry/logging.h"
 
 namespace contree {
@@ -29,6 +34,10 @@ namespace {
 
 constexpr size_t kMaxHeadBytes = 64 * 1024;
 constexpr int kIdleTimeoutMs = 75'000;
+// When the server stops: for the first request of a connection that was just made, and for what
+// still arrives of a request that has begun.
+constexpr auto kFirstRequestTimeout = std::chrono::milliseconds(200);
+constexpr auto kRestOfRequestTimeout = std::chrono::seconds(1);
 // An unread body of up to so many bytes is read and dropped; a longer one closes the connection.
 constexpr size_t kMaxDroppedBytes = 256 * 1024;
 constexpr size_t kMinCompressedBytes = 1024;
@@ -53,8 +62,10 @@ struct Serving {
 
 class DetachedStream final : public HttpDetachedStream {
  public:
-  DetachedStream(UniqueFd socket, std::unique_ptr<GzipEncoder> encoder)
-      : socket_(std::move(socket)), encoder_(std::move(encoder)) {
+  DetachedStream(HttpConnection::Parts connection, std::unique_ptr<GzipEncoder> encoder)
+      : socket_(std::move(connection.socket)),
+        tls_(std::move(connection.tls)),
+        encoder_(std::move(encoder)) {
     fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
   }
 
@@ -74,7 +85,16 @@ class DetachedStream final : public HttpDetachedStream {
 
   void Flush() override {
     size_t sent = 0;
-    while (sent < unsent_.size() && !broken_) {
+    while (tls_ != nullptr && sent < unsent_.size() && !broken_) {
+      const ssize_t n = tls_->Write(unsent_.data() + sent, unsent_.size() - sent);
+      if (n == TlsSession::kWaitToWrite) break;
+      if (n <= 0) {
+        broken_ = true;  // a client that is to be read here breaks the rules of the protocol
+      } else {
+        sent += static_cast<size_t>(n);
+      }
+    }
+    while (tls_ == nullptr && sent < unsent_.size() && !broken_) {
       const ssize_t n =
           send(socket_.get(), unsent_.data() + sent, unsent_.size() - sent, MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
@@ -104,6 +124,7 @@ class DetachedStream final : public HttpDetachedStream {
   }
 
   const UniqueFd socket_;
+  const std::unique_ptr<TlsSession> tls_;  // null: without
   const std::unique_ptr<GzipEncoder> encoder_;
   std::string unsent_;
   bool broken_ = false;
@@ -329,8 +350,8 @@ class HttplibExchange final : public HttpExchange {
 // cpp-httplib's parser and writer; its sockets and threads are not used.
 class Parser final : public httplib::Server {
  public:
-  Parser(HttpHandler handler, bool compress, int listening_socket)
-      : handler_(std::move(handler)), compress_(compress) {
+  Parser(HttpHandler handler, const HttpServerOptions& options, int listening_socket)
+      : handler_(std::move(handler)), compress_(options.compress), probe_path_(options.probe_path) {
     svr_sock_ = listening_socket;  // "none" would make it cut answers short
     set_keep_alive_max_count(std::numeric_limits<int>::max());
     set_keep_alive_timeout(kIdleTimeoutMs / 1000);  // what it tells clients
@@ -358,27 +379,94 @@ class Parser final : public httplib::Server {
         });
   }
 
-  void Serve(HttpConnection& connection) {
+  // `handshake_ms`: for TLS; 0: there is none.
+  void Serve(HttpConnection& connection, int handshake_ms) {
     Serving serving = {.connection = &connection};
     current_ = &serving;
-    while (!stopping_ && connection.WaitForRequest(kIdleTimeoutMs)) {
+    SetState(connection, State::kFresh);
+    const bool is_open = handshake_ms == 0 || connection.HandShake(handshake_ms);
+    while (is_open && connection.WaitForRequest(TimeoutMs(connection))) {
+      const bool is_last = stopping_ || retiring_;
       serving.close = true;  // unless the head can be read: what follows a broken one is no request
       connection.LimitHead(kMaxHeadBytes);
-      if (!ProcessOne(connection, serving) || serving.close) {
+      SetState(connection, State::kAnswering);
+      if (!ProcessOne(connection, serving, is_last) || serving.close || is_last) {
         if (!serving.detached) connection.CloseGently();
         break;
       }
+      SetState(connection, State::kIdle);
     }
     current_ = nullptr;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    connections_.erase(&connection);
+    changed_.notify_all();
   }
 
-  void BeginStop() { stopping_ = true; }
-  bool is_stopping() const { return stopping_; }
+  void BeginRetirement() { retiring_ = true; }
+
+  // Until no request has come for so long, counted from now on.
+  void AwaitQuiet(absl::Duration quiet, absl::Duration longest) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const absl::Time begin = absl::Now();
+    while (true) {
+      const absl::Duration left =
+          std::min(std::max(begin, last_request_) + quiet, begin + longest) - absl::Now();
+      if (left <= absl::ZeroDuration()) return;
+      changed_.wait_for(lock, absl::ToChronoMicroseconds(left + absl::Microseconds(1)));
+    }
+  }
+
+  void AwaitAnswers(absl::Duration grace) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait_for(lock, kFirstRequestTimeout, [this] { return !HasAny(State::kFresh); });
+    changed_.wait_for(lock, absl::ToChronoMicroseconds(grace),
+                      [this] { return !HasAny(State::kAnswering); });
+  }
+
+  // Makes all that Serve end, soon.
+  void Stop() {
+    stopping_ = true;
+    std::unique_lock<std::mutex> lock(mutex_);
+    ShutDown({State::kIdle});
+    changed_.wait_for(lock, kFirstRequestTimeout, [this] { return !HasAny(State::kFresh); });
+    ShutDown({State::kIdle, State::kFresh});
+    changed_.wait_for(lock, kRestOfRequestTimeout, [this] { return connections_.empty(); });
+    ShutDown({State::kIdle, State::kFresh, State::kAnswering});
+  }
 
  private:
+  // What a connection waits for: its first request, the next one, or nothing.
+  enum class State { kFresh, kIdle, kAnswering };
+
+  void SetState(HttpConnection& connection, State state) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    connections_[&connection] = state;
+    if (stopping_ || retiring_) changed_.notify_all();
+  }
+
+  // Nothing new is waited for once the server stops; whoever waits already is woken by ShutDown.
+  int TimeoutMs(HttpConnection& connection) {
+    if (!stopping_) return kIdleTimeoutMs;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return connections_[&connection] == State::kFresh
+               ? static_cast<int>(std::chrono::milliseconds(kFirstRequestTimeout).count())
+               : 0;
+  }
+
+  // Under mutex_.
+  bool HasAny(State state) const {
+    return std::any_of(connections_.begin(), connections_.end(),
+                       [state](const auto& entry) { return entry.second == state; });
+  }
+  void ShutDown(std::initializer_list<State> states) {
+    for (const auto& [connection, state] : connections_) {
+      if (std::find(states.begin(), states.end(), state) != states.end()) connection->Shutdown();
+    }
+  }
+
   // A template because later versions take the addresses too. False: close the connection.
   template <typename Connection>
-  bool ProcessOne(Connection& connection, Serving& serving) {
+  bool ProcessOne(Connection& connection, Serving& serving, bool is_last) {
     bool client_closes = false;
     const std::function<void(httplib::Request&)> on_head = [&](httplib::Request& request) {
       connection.HeadIsRead();
@@ -387,11 +475,15 @@ class Parser final : public httplib::Server {
       // Answers are compressed here, where streams are flushed, and are whole: ranges are not
       // supported.
       request.headers.erase("Accept-Encoding");
+      if (connection.is_tls()) {
+        request.headers.erase("X-Forwarded-Proto");
+        request.headers.emplace("X-Forwarded-Proto", "https");
+      }
       request.ranges.clear();
     };
     bool served;
     if constexpr (requires { this->process_request(connection, false, client_closes, on_head); }) {
-      served = this->process_request(connection, stopping_, client_closes, on_head);
+      served = this->process_request(connection, is_last, client_closes, on_head);
     } else {
       std::string local_address;
       int remote_port = 0;
@@ -400,13 +492,17 @@ class Parser final : public httplib::Server {
       connection.get_remote_ip_and_port(remote_address, remote_port);
       connection.get_local_ip_and_port(local_address, local_port);
       served = this->process_request(connection, remote_address, remote_port, local_address,
-                                     local_port, stopping_, client_closes, on_head);
+                                     local_port, is_last, client_closes, on_head);
     }
     return connection.Flush() && served && !client_closes;
   }
 
   void Handle(const httplib::Request& request, httplib::Response& response,
               const httplib::ContentReader* reader) {
+    if (request.path != probe_path_) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      last_request_ = absl::Now();
+    }
     HttplibExchange exchange(request, response, reader, *current_, stopping_, compress_);
     if (!exchange.HasClearFraming() || exchange.HasUnexpectedBody()) {
       exchange.Respond(400, "text/plain",
@@ -423,7 +519,13 @@ class Parser final : public httplib::Server {
   static thread_local Serving* current_;
   const HttpHandler handler_;
   const bool compress_;
+  const std::string probe_path_;
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> retiring_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;                 // told of changes while it retires or stops
+  std::map<HttpConnection*, State> connections_;    // guarded by mutex_
+  absl::Time last_request_ = absl::InfinitePast();  // guarded by mutex_
 };
 
 thread_local Serving* Parser::current_ = nullptr;
@@ -433,11 +535,15 @@ class HttplibServer final : public HttpServer {
   HttplibServer(const HttpServerOptions& options, HttpHandler handler,
                 std::unique_ptr<HttpListener> listener)
       : host_(options.host),
+        tls_(options.tls),
+        handshake_timeout_ms_(
+            static_cast<int>(absl::ToInt64Milliseconds(options.handshake_timeout))),
         listener_(std::move(listener)),
-        parser_(std::move(handler), options.compress, listener_->socket()) {
+        parser_(std::move(handler), options, listener_->socket()) {
     listener_->Run(
         std::max(1, options.max_connections), [this](UniqueFd socket) { Serve(std::move(socket)); },
-        [](UniqueFd socket) {
+        [this](UniqueFd socket) {
+          if (tls_ != nullptr) return;  // a handshake would take the time of all others
           send(socket.get(), kRefusal, strlen(kRefusal), MSG_NOSIGNAL | MSG_DONTWAIT);
           shutdown(socket.get(), SHUT_WR);
           // What the client sent already would turn the close into a reset that drops the answer.
@@ -451,34 +557,30 @@ class HttplibServer final : public HttpServer {
   int port() const override { return listener_->port(); }
   std::string url() const override {
     const bool is_ipv6 = absl::StrContains(host_, ':');
-    return absl::StrCat("http://", is_ipv6 ? "[" : "", host_, is_ipv6 ? "]" : "", ":", port());
+    return absl::StrCat(tls_ == nullptr ? "http://" : "https://", is_ipv6 ? "[" : "", host_,
+                        is_ipv6 ? "]" : "", ":", port());
+  }
+  void Retire(absl::Duration quiet, absl::Duration longest, absl::Duration grace) override {
+    parser_.BeginRetirement();
+    parser_.AwaitQuiet(quiet, longest);
+    listener_->StopAccepting();
+    parser_.AwaitAnswers(grace);
   }
   void Stop() override {
-    listener_->Stop([this] {
-      parser_.BeginStop();
-      const std::lock_guard<std::mutex> lock(mutex_);
-      for (HttpConnection* connection : connections_) connection->Shutdown();
-    });
+    listener_->Stop([this] { parser_.Stop(); });
   }
 
  private:
   void Serve(UniqueFd socket) {
-    HttpConnection connection(std::move(socket));
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (parser_.is_stopping()) return;
-      connections_.insert(&connection);
-    }
-    parser_.Serve(connection);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    connections_.erase(&connection);
+    HttpConnection connection(std::move(socket), tls_.get());
+    parser_.Serve(connection, tls_ == nullptr ? 0 : handshake_timeout_ms_);
   }
 
   const std::string host_;
+  const std::shared_ptr<const TlsServer> tls_;
+  const int handshake_timeout_ms_;
   const std::unique_ptr<HttpListener> listener_;
   Parser parser_;
-  std::mutex mutex_;
-  std::set<HttpConnection*> connections_;  // guarded by mutex_
 };
 
 }  // namespace

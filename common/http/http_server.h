@@ -20,8 +20,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace contree {
+
+class TlsServer;
 
 // The open end of a streamed answer. Used by one thread: the one that runs the producer.
 class HttpResponseStream {
@@ -100,6 +103,13 @@ struct HttpServerOptions {
   std::string host = "127.0.0.1";  // an address, or a name that resolves to one
   int port = 0;                    // 0: a free one
   int max_connections = 512;       // each has a thread while it is open; one more is answered 503
+  // Where balancers ask how it does: requests for it do not count for Retire. Empty: nowhere.
+  std::string probe_path = "";
+  // What serves https instead of http; null: nothing. Who speaks http all the same is told so. It
+  // is then the server itself that says X-Forwarded-Proto, whatever the client said.
+  std::shared_ptr<const TlsServer> tls = nullptr;
+  // How long a client may take to begin: to shake hands.
+  absl::Duration handshake_timeout = absl::Seconds(10);
   // Compresses answers for clients that accept gzip. Off where latency matters more than bytes.
   bool compress = false;
 };
@@ -114,10 +124,15 @@ class HttpServer {
   virtual ~HttpServer() = default;  // stops
 
   virtual int port() const = 0;
-  // "http://127.0.0.1:41234"
+  // "http://127.0.0.1:41234", or https
   virtual std::string url() const = 0;
+  // From now on each answer closes its connection and says so, that clients go elsewhere; what
+  // comes is served, on new connections too, until no request has come for `quiet`, or for
+  // `longest`. Then no connection is taken any more, and what is being answered gets `grace`;
+  // returns earlier when nothing is left. Detached answers do not count. Stop is to follow.
+  virtual void Retire(absl::Duration quiet, absl::Duration longest, absl::Duration grace) = 0;
   // Takes no new connections, tells streams to end (IsOpen becomes false), waits for running
-  // handlers. Idempotent.
+  // handlers. A request that has arrived by then is still answered. Idempotent.
   virtual void Stop() = 0;
 };
 

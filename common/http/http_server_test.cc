@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <cerrno>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -239,7 +240,7 @@ TEST(HttpServerTest, DetachedAnswerNeedsNoThread) {
                                    streams.push_back(std::move(stream));
                                  });
       },
-      {.max_connections = 2});
+      {.max_connections = 8});  // fewer than answers; some threads may be a little late
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 20; ++i) {
     clients.push_back(std::make_unique<RawClient>(server->port()));
@@ -356,6 +357,86 @@ TEST(HttpServerTest, StopEndsIdleConnectionsAndStreams) {
   server->Stop();
   EXPECT_EQ(idle.ReadAll(), "");
   EXPECT_THAT(streamed.ReadAll(), EndsWith("on\r\n0\r\n\r\n"));
+}
+
+// Connects, asks for `path` unless it is empty, and waits for the answer. errno of the connect; 0:
+// it worked.
+int AskOnce(int port, const std::string& path = "") {
+  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<in_port_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return errno;
+  if (path.empty()) return 0;
+  const std::string request = absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: h\r\n\r\n");
+  char byte;
+  if (send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) > 0) recv(fd.get(), &byte, 1, 0);
+  return 0;
+}
+
+TEST(HttpServerTest, WhatRetiresServesOnAndThenRefuses) {
+  absl::Notification slow_began;
+  absl::Notification slow_may_end;
+  const auto server = StartServer([&](HttpExchange& exchange) {
+    if (exchange.path() == "/slow") {
+      slow_began.Notify();
+      slow_may_end.WaitForNotification();
+    }
+    Echo(exchange);
+  });
+  RawClient slow(server->port());
+  slow.Send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
+  slow_began.WaitForNotification();
+  RawClient kept(server->port());
+  std::thread retiring(
+      [&] { server->Retire(absl::Milliseconds(300), absl::Seconds(60), absl::Seconds(60)); });
+  std::string answer;  // until it has begun
+  while (!absl::StrContains(answer, "Connection: close")) {
+    kept.Send("GET /kept HTTP/1.1\r\nHost: h\r\n\r\n");
+    answer = kept.ReadUntil("[]");
+    ASSERT_THAT(answer, EndsWith("GET /kept []"));
+  }
+  EXPECT_EQ(kept.ReadSome(), "");
+  RawClient late(server->port());
+  late.Send("GET /late HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(late.ReadAll(), AllOf(HasSubstr("Connection: close"), EndsWith("GET /late []")));
+  while (AskOnce(server->port()) == 0) std::this_thread::yield();
+  EXPECT_EQ(AskOnce(server->port()), ECONNREFUSED);
+  slow_may_end.Notify();
+  EXPECT_THAT(slow.ReadUntil("[]"), EndsWith("GET /slow []"));
+  retiring.join();
+  server->Stop();
+}
+
+TEST(HttpServerTest, RetiringEndsInSpiteOfProbesAndAfterTheLongestWait) {
+  const auto server = StartServer(Echo, {.probe_path = "/probe"});
+  std::thread probing([&] {
+    while (AskOnce(server->port(), "/probe") == 0) std::this_thread::yield();
+  });
+  // Probes are nobody's requests.
+  server->Retire(absl::Milliseconds(50), absl::Hours(1), absl::ZeroDuration());
+  probing.join();
+
+  const auto busy = StartServer(Echo);
+  busy->Retire(absl::Hours(1), absl::Milliseconds(100), absl::ZeroDuration());
+  EXPECT_EQ(AskOnce(busy->port()), ECONNREFUSED);
+}
+
+// Also where nobody has looked at the connection yet.
+TEST(HttpServerTest, StopAnswersWhatHasArrived) {
+  for (int i = 0; i < 50; ++i) {
+    const auto server = StartServer(Echo);
+    RawClient first(server->port());
+    RawClient second(server->port());
+    first.Send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
+    second.Send("POST /second HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n");
+    std::thread rest([&] { second.Send("ok"); });
+    server->Stop();
+    rest.join();
+    ASSERT_THAT(first.ReadAll(), EndsWith("GET /first []"));
+    ASSERT_THAT(second.ReadAll(), EndsWith("POST /second [ok]"));
+  }
 }
 
 TEST(HttpServerTest, TakenPortIsUnavailable) {

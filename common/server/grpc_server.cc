@@ -4,12 +4,16 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/support/server_interceptor.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
@@ -21,7 +25,57 @@
 #include "common/telemetry/logging.h"
 
 namespace contree {
+
+// When calls have come, and what handlers that refuse them are to say. Thread-safe.
+class CallsOfServer {
+ public:
+  void NoteArrival() { last_arrival_ns_ = absl::GetCurrentTimeNanos(); }
+  absl::Time last_arrival() const { return absl::FromUnixNanos(last_arrival_ns_); }
+  void Retire() { is_retiring_ = true; }
+  bool is_retiring() const { return is_retiring_; }
+
+ private:
+  std::atomic<int64_t> last_arrival_ns_ = 0;
+  std::atomic<bool> is_retiring_ = false;
+};
+
 namespace {
+
+using grpc::experimental::InterceptionHookPoints;
+
+constexpr absl::Duration kQuiet = absl::Milliseconds(250);
+constexpr absl::Duration kLongestRetirement = absl::Seconds(3);
+
+class CallNoting final : public grpc::experimental::Interceptor {
+ public:
+  explicit CallNoting(std::shared_ptr<CallsOfServer> calls) : calls_(std::move(calls)) {}
+
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS) &&
+        methods->GetSendStatus().error_code() == grpc::StatusCode::UNAVAILABLE &&
+        !calls_->is_retiring()) {
+      methods->GetSendTrailingMetadata()->emplace(kRetryPushback, "-1");
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::shared_ptr<CallsOfServer> calls_;
+};
+
+class CallNotingFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  explicit CallNotingFactory(std::shared_ptr<CallsOfServer> calls) : calls_(std::move(calls)) {}
+
+  grpc::experimental::Interceptor* CreateServerInterceptor(
+      grpc::experimental::ServerRpcInfo* call) override {
+    if (!absl::StartsWith(call->method(), "/grpc.health.")) calls_->NoteArrival();
+    return new CallNoting(calls_);
+  }
+
+ private:
+  const std::shared_ptr<CallsOfServer> calls_;
+};
 
 void LogFromGrpc(gpr_log_func_args* arguments) {
   const LogLevel level =
@@ -103,8 +157,9 @@ std::unique_ptr<grpc::Server> BuildAndStart(grpc::ServerBuilder& builder,
 
 }  // namespace
 
-GrpcServer::GrpcServer(std::unique_ptr<grpc::Server> server, std::string address)
-    : server_(std::move(server)), address_(std::move(address)) {}
+GrpcServer::GrpcServer(std::unique_ptr<grpc::Server> server, std::string address,
+                       std::shared_ptr<CallsOfServer> calls)
+    : server_(std::move(server)), calls_(std::move(calls)), address_(std::move(address)) {}
 
 GrpcServer::~GrpcServer() { Drain(absl::ZeroDuration()); }
 
@@ -140,6 +195,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   if (options.authenticator != nullptr)
     factories.push_back(MakeCallerTelling(options.authenticator));
   factories.push_back(MakeCallMeter());
+  auto calls = std::make_shared<CallsOfServer>();
+  factories.push_back(std::make_unique<CallNotingFactory>(calls));
   builder.experimental().SetInterceptorCreators(std::move(factories));
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = BuildAndStart(builder, socket_path);
@@ -151,8 +208,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   for (const std::string& name : options.health_names)
     server->GetHealthCheckService()->SetServingStatus(name, true);
   const bool is_port = !options.listen.empty() && !socket_path.has_value();
-  return std::unique_ptr<GrpcServer>(new GrpcServer(
-      std::move(server), is_port ? FormatAddress(listen.host, port) : options.listen));
+  return std::unique_ptr<GrpcServer>(
+      new GrpcServer(std::move(server), is_port ? FormatAddress(listen.host, port) : options.listen,
+                     std::move(calls)));
 }
 
 std::shared_ptr<grpc::Channel> GrpcServer::InProcessChannel() {
@@ -162,7 +220,20 @@ std::shared_ptr<grpc::Channel> GrpcServer::InProcessChannel() {
   return server_->InProcessChannel(arguments);
 }
 
+void GrpcServer::Retire() {
+  const absl::Time begin = absl::Now();
+  calls_->Retire();
+  server_->GetHealthCheckService()->SetServingStatus(false);
+  while (true) {
+    const absl::Time quiet_at = std::max(begin, calls_->last_arrival()) + kQuiet;
+    const absl::Time until = std::min(quiet_at, begin + kLongestRetirement);
+    if (absl::Now() >= until) return;
+    absl::SleepFor(until - absl::Now());
+  }
+}
+
 void GrpcServer::Drain(absl::Duration grace) {
+  calls_->Retire();
   server_->GetHealthCheckService()->SetServingStatus(false);
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   server_->Wait();

@@ -64,6 +64,7 @@ absl::Status Serve(const ServerProgram& program, const CommonFlags& flags) {
   const int signal = WaitForTermination();
   is_ready = false;
   LogInfo(absl::StrCat(program.name, " drains"), {{"signal", absl::StrCat(signal)}});
+  server->Retire();
   parts->Stop();
   server->Drain(kDrainGrace);
   return absl::OkStatus();

@@ -21,6 +21,7 @@
 #include "gateway/sync/tree.h"
 #include "gateway/sync/tree_walk.h"
 #include "gateway/tools/byte_count.h"
+#include "gateway/tools/reconnect_pacer.h"
 #include "gateway/tools/sync_service_stub.h"
 #include "gateway/tools/tool.h"
 
@@ -165,15 +166,21 @@ absl::StatusOr<ToolOutput> HandleRsync(const json& arguments, RequestContext& co
   }
 
   context.call.deadline = std::min(context.call.deadline, start + kTimeout);
-  const absl::StatusOr<SyncOutcome> held = HoldSyncConversation(
-      *sync, *look.tree, target, context.call, [&context, &activity](const SyncProgress& progress) {
-        activity->Report(progress);
-        context.report_progress(ProgressText(progress));
-      });
+  const auto hold = [&] {
+    return HoldSyncConversation(*sync, *look.tree, target, context.call,
+                                [&context, &activity](const SyncProgress& progress) {
+                                  activity->Report(progress);
+                                  context.report_progress(ProgressText(progress));
+                                });
+  };
+  absl::StatusOr<SyncOutcome> held = hold();
+  // A conversation that a restart of the service broke off begins anew, with what arrived known.
+  if (ReconnectPacer pacer(*services.clock); pacer.WaitAfter(held.status(), context.call)) {
+    held = hold();
+  }
   activity->End(held.ok() ? absl::StatusOr<sync::v1::SyncResult>(held->result) : held.status(),
                 absl::Now());
-  RETURN_IF_ERROR(held.status());
-  const SyncOutcome& outcome = *held;
+  ASSIGN_OR_RETURN(const SyncOutcome outcome, std::move(held));
   if (watched != nullptr && !outcome.told_changes) watched->Settle(look);
 
   Omissions omissions = look.tree->omissions;

@@ -25,6 +25,10 @@ namespace {
 
 using Accepts = HttpTransport::Accepts;
 
+// When so long no request has come, balancers have left.
+constexpr absl::Duration kQuiet = absl::Milliseconds(500);
+constexpr absl::Duration kLongestRetirement = absl::Seconds(5);
+constexpr char kHealthPath[] = "/healthz";
 constexpr char kJson[] = "application/json";
 constexpr char kEventStream[] = "text/event-stream";
 constexpr char kSessionHeader[] = "Mcp-Session-Id";
@@ -122,6 +126,8 @@ absl::StatusOr<std::unique_ptr<HttpTransport>> HttpTransport::Start(
   http_options.host = options.host;
   http_options.port = options.port;
   http_options.max_connections = options.max_connections;
+  http_options.probe_path = kHealthPath;
+  http_options.tls = options.tls;
   ASSIGN_OR_RETURN(
       transport->http_server_,
       HttpServer::Start(http_options, [transport = transport.get()](HttpExchange& exchange) {
@@ -132,6 +138,11 @@ absl::StatusOr<std::unique_ptr<HttpTransport>> HttpTransport::Start(
 
 HttpTransport::~HttpTransport() {
   if (http_server_ != nullptr) Stop();
+}
+
+void HttpTransport::Retire(absl::Duration grace) {
+  retiring_ = true;
+  http_server_->Retire(kQuiet, kLongestRetirement, grace);
 }
 
 void HttpTransport::Stop() {
@@ -146,8 +157,8 @@ void HttpTransport::Stop() {
 
 void HttpTransport::Handle(HttpExchange& exchange) {
   // Probes come from anywhere and learn nothing.
-  if (exchange.path() == "/healthz" && exchange.method() == "GET") {
-    return RespondText(exchange, 200, "ok");
+  if (exchange.path() == kHealthPath && exchange.method() == "GET") {
+    return retiring_ ? RespondText(exchange, 503, "ending") : RespondText(exchange, 200, "ok");
   }
   if (const absl::Status allowed =
           origins_.Check(exchange.Header("Host"), exchange.Header("Origin"));

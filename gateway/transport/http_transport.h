@@ -13,12 +13,13 @@
 //                  a notification or response → 202
 //   GET /mcp       what a session has to say besides, as a stream of events; 405 where replicas
 //                  share its key, for the reason may lie in another one
-//   GET /healthz   200 while it serves
+//   GET /healthz   200 while it serves; 503 once it retires
 //   GET /.well-known/oauth-protected-resource[/mcp]   who makes the tokens (http_admission.h)
 //   anything else  what `pages` of the options answers
 //
 // What concerns /mcp is only looked at once its sender was let in.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -28,6 +29,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/http/http_server.h"
+#include "common/http/tls_server.h"
 #include "gateway/mcp/mcp_server.h"
 #include "gateway/transport/http_admission.h"
 #include "gateway/transport/http_sessions.h"
@@ -40,8 +42,9 @@ namespace contree::gateway {
 
 struct HttpTransportOptions {
   std::string host = "127.0.0.1";
-  int port = 0;                                 // 0: a free one
-  std::vector<std::string> allowed_hosts = {};  // see OriginPolicy
+  int port = 0;                                    // 0: a free one
+  std::shared_ptr<const TlsServer> tls = nullptr;  // null: http
+  std::vector<std::string> allowed_hosts = {};     // see OriginPolicy
   int max_connections = 1024;
   size_t max_streams = 4096;  // that stay open while nothing happens
   // How long calls that do not wait for operations may go on once Stop was called.
@@ -68,6 +71,10 @@ class HttpTransport {
 
   int port() const { return http_server_->port(); }
   std::string url() const { return http_server_->url() + "/mcp"; }
+  // /healthz says 503, and each answer closes its connection. What comes is served until no request
+  // has come for half a second, for 5 s at the longest; then nothing is taken any more, and what is
+  // being answered gets `grace`. Streams of what happens besides stay open. Stop is to follow.
+  void Retire(absl::Duration grace);
   // Takes no new requests, tells waiting calls to stop waiting at once and the others after the
   // grace, and returns when they have. Idempotent.
   void Stop();
@@ -103,6 +110,7 @@ class HttpTransport {
   const std::function<bool(HttpExchange&, const HttpAdmission&)> pages_;
   HttpSessions sessions_;
   PushStreams streams_;
+  std::atomic<bool> retiring_ = false;
   std::stop_source stopping_;
   std::stop_source grace_is_over_;
   WorkerPool pool_;
