@@ -241,6 +241,8 @@ TEST_F(ImageApiTest, WhoamiListsPermissionsAndLimits) {
   EXPECT_TRUE(whoami["token_expiration"].is_null());
   EXPECT_EQ(whoami["operations_stat"]["running_instances"], 0);
   EXPECT_EQ(whoami["limits"]["instance_max_timeout"], 3600);
+  EXPECT_GT(whoami["limits"]["instance_max_memory_bytes"], 0);
+  EXPECT_EQ(whoami["limits"]["instance_max_processes"], 4096);
 }
 
 TEST_F(ImageApiTest, UnknownRoutesAndMissingTokensHaveTheErrorShape) {

@@ -328,7 +328,8 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                           .token = token,
                           .token_uuid = NewUuidV4(),
                           .max_concurrent = max_concurrent,
-                          .max_concurrent_imports = kMaxConcurrentImports})));
+                          .max_concurrent_imports = kMaxConcurrentImports,
+                          .limits = limits})));
   std::unique_ptr<GrpcServer> grpc;
   if (!options.grpc_listen.empty()) {
     ASSIGN_OR_RETURN(grpc, GrpcServer::Start({.listen = options.grpc_listen}, {}));

@@ -11,6 +11,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "local-backend/testing/backend_process.h"
+#include "tests/harness/oci_image.h"
+#include "tests/harness/test_registry.h"
 
 namespace contree {
 namespace {
@@ -238,6 +240,39 @@ TEST_F(TenantApiTest, WhatIsAnotherProjectsIsNotThere) {
             200);
   EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=alpha/only").location, image + "/");
   EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/?tag=alpha/only").location, of_beta + "/");
+}
+
+TEST_F(TenantApiTest, WhatAnotherProjectImportsIsNotThere) {
+  testing_harness::TestRegistry registry;
+  const std::string reference =
+      registry.Push("team/app:1", {testing_harness::BusyboxImage("imported\n")});
+  const json import = {{"registry", {{"url", "docker://" + reference}}}, {"tag", "team/app:1"}};
+  const auto import_as = [&import](const std::string& token) {
+    const std::string operation = As(token, "POST", "/v1/images/import", import).json()["uuid"];
+    EXPECT_EQ(As(token, "GET", "/v1/operations/" + operation + "/events?follow=1").status, 200);
+    return As(token, "GET", "/v1/operations/" + operation).json();
+  };
+  const json of_alpha = import_as(kAlpha);
+  ASSERT_EQ(of_alpha["status"], "SUCCESS") << of_alpha;
+  const std::string operation = of_alpha["uuid"];
+  const std::string image = of_alpha["result_image_uuid"];
+  EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=team/app:1").location, image + "/");
+
+  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation).status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation + "/events").status, 404);
+  EXPECT_EQ(As(kBeta, "DELETE", "/v1/operations/" + operation).status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/?tag=team/app:1").status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/" + image + "/").status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/" + image + "/download?path=/etc/motd").status, 404);
+  EXPECT_THAT(As(kBeta, "GET", "/v1/operations").body, Not(HasSubstr(operation)));
+  EXPECT_THAT(As(kBeta, "GET", "/v1/images").body,
+              AllOf(Not(HasSubstr(image)), Not(HasSubstr("team/app"))));
+
+  // Its own import of the same is its own image, and takes no tag from the other.
+  const json of_beta = import_as(kBeta);
+  ASSERT_EQ(of_beta["status"], "SUCCESS") << of_beta;
+  EXPECT_NE(of_beta["result_image_uuid"], image);
+  EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=team/app:1").location, image + "/");
 }
 
 TEST(TenantQueueTest, ProjectsTakeTurns) {

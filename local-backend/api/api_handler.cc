@@ -146,6 +146,15 @@ void GetWhoami(ApiCall& call) {
     permissions[name] = true;
   }
   const Operations& operations = call.services.operations;
+  nlohmann::json limits = {{"instance_max_timeout", 3600},
+                           {"instance_max_concurrency", call.services.max_concurrent},
+                           {"images_import_max_timeout", 3600},
+                           {"images_import_max_concurrency", call.services.max_concurrent_imports},
+                           {"instance_max_layer_bytes", kMaxLayerBytes}};
+  // Beside those of the vendor's cloud.
+  const RunLimits& run = call.services.limits;
+  if (run.memory_bytes > 0) limits["instance_max_memory_bytes"] = run.memory_bytes;
+  if (run.processes > 0) limits["instance_max_processes"] = run.processes;
   AnswerJson(call.exchange, 200,
              {{"token_uuid", call.token_uuid},
               {"token_expiration", nullptr},
@@ -153,12 +162,7 @@ void GetWhoami(ApiCall& call) {
               {"operations_stat",
                {{"running_instances", operations.running(call.project, kInstanceKind)},
                 {"running_imports", operations.running(call.project, kImportKind)}}},
-              {"limits",
-               {{"instance_max_timeout", 3600},
-                {"instance_max_concurrency", call.services.max_concurrent},
-                {"images_import_max_timeout", 3600},
-                {"images_import_max_concurrency", call.services.max_concurrent_imports},
-                {"instance_max_layer_bytes", kMaxLayerBytes}}}});
+              {"limits", limits}});
 }
 
 }  // namespace contree

@@ -12,6 +12,7 @@
 #include "local-backend/images/image_store.h"
 #include "local-backend/importer/image_importer.h"
 #include "local-backend/operations/operations.h"
+#include "local-backend/sandbox/run_cgroups.h"
 
 namespace contree {
 
@@ -29,6 +30,7 @@ struct ApiServices {
   std::string token_uuid = "";  // names the token to its owner
   int max_concurrent = 1;       // instances
   int max_concurrent_imports = 1;
+  RunLimits limits = {};  // of each instance; 0: none
 };
 
 // What `services` refers to outlives the handler. Thread-safe.
