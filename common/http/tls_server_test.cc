@@ -55,9 +55,9 @@ class TlsClient {
   }
   // The certificate of the server verifies.
   bool is_trusted() const { return is_trusted_; }
+  // A server that has refused the client may be gone by then.
   void Send(const std::string& text) {
-    EXPECT_EQ(BIO_write(bio_.get(), text.data(), static_cast<int>(text.size())),
-              static_cast<int>(text.size()));
+    BIO_write(bio_.get(), text.data(), static_cast<int>(text.size()));
   }
   std::string ReadUntil(const std::string& end) {
     std::string text;

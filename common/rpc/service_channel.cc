@@ -142,6 +142,7 @@ grpc::ChannelArguments ServiceChannelArguments() {
 }
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  LookAtConnectionsOften();
   return Connect(address, grpc::InsecureChannelCredentials());
 }
 

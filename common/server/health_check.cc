@@ -29,8 +29,9 @@ std::optional<int> RunHealthCheck(int argc, char** argv) {
   }
   const std::string address = argv[2];
   // Not ChannelTo: a call would wait there until the server is healthy.
-  const auto stub = Health::NewStub(grpc::CreateCustomChannel(
-      address, grpc::InsecureChannelCredentials(), ServiceChannelArguments()));
+  const grpc::ChannelArguments arguments = ServiceChannelArguments();
+  const auto stub = Health::NewStub(
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
   OutgoingCall call(NewCallContext(kTimeout));
   HealthCheckResponse response;
   const grpc::Status status = stub->Check(call.client_context(), {}, &response);

@@ -182,6 +182,36 @@ test("flags, variables, ports and probes are those of the programs", { skip }, (
   assert.notDeepEqual(strangers("gateway", ["--http-port=8080"], [8081]), []);
 });
 
+// The secrets that workloads mount and that nothing in the overlay makes.
+function secretsToBeMade(objects) {
+  const made = new Set(objects.filter(({ kind }) => kind === "Certificate").map(({ spec }) => spec.secretName));
+  const mounted = objects.filter(isWorkload).flatMap(({ spec }) => spec.template.spec.volumes ?? []);
+  const sources = mounted.flatMap((volume) => [volume, ...(volume.projected?.sources ?? [])]);
+  return sources.map(({ secret }) => secret?.secretName ?? secret?.name).filter((name) => name && !made.has(name));
+}
+
+test("docs/operations.md makes each secret that an overlay takes", { skip }, (t) => {
+  const operations = readFileSync(program("docs/operations.md"), "utf8");
+  const makes = (name) => new RegExp(`create secret generic ${name}\\b|for name in [^;]*\\b${name}\\b`).test(operations);
+  assert.ok(!makes("contree-nothing"));
+  let found = 0;
+  for (const overlay of ["production", "local"]) {
+    for (const name of secretsToBeMade(renderAll(t).get(overlay))) {
+      assert.ok(makes(name), `${overlay}: docs/operations.md does not say how to make the secret ${name}`);
+      found += 1;
+    }
+  }
+  assert.ok(found >= 8, `only ${found} secrets are mounted`);
+});
+
+test("script/compose_secrets makes each secret of compose.yaml", () => {
+  const compose = parse(readFileSync(program("compose.yaml"), "utf8"))[0];
+  const script = readFileSync(program("script/compose_secrets"), "utf8");
+  const files = Object.values(compose.secrets).map(({ file }) => file.replace("./secrets/", ""));
+  assert.ok(files.length >= 4);
+  for (const file of files) assert.match(script, new RegExp(`secrets/${file}\\b|for name in [^;]*\\b${file}\\b`), file);
+});
+
 test("compose.yaml and the Dockerfile name what the programs have", () => {
   const compose = parse(readFileSync(program("compose.yaml"), "utf8"))[0];
   const dockerfile = readFileSync(program("Dockerfile"), "utf8");
