@@ -146,6 +146,16 @@ void GetWhoami(ApiCall& call) {
     permissions[name] = true;
   }
   const Operations& operations = call.services.operations;
+  // Beside those of the vendor's: what is in force here. A bound that does not exist has no entry.
+  const RunLimits& run = call.services.limits;
+  nlohmann::json limits = {{"instance_max_timeout", 3600},
+                           {"instance_max_concurrency", call.services.max_concurrent},
+                           {"images_import_max_timeout", 3600},
+                           {"images_import_max_concurrency", call.services.max_concurrent_imports},
+                           {"instance_max_layer_bytes", kMaxLayerBytes}};
+  if (run.memory_bytes > 0) limits["instance_max_memory_bytes"] = run.memory_bytes;
+  if (run.processes > 0) limits["instance_max_processes"] = run.processes;
+  if (call.services.disk_quota > 0) limits["disk_quota_bytes"] = call.services.disk_quota;
   AnswerJson(call.exchange, 200,
              {{"token_uuid", call.token_uuid},
               {"token_expiration", nullptr},
@@ -153,12 +163,8 @@ void GetWhoami(ApiCall& call) {
               {"operations_stat",
                {{"running_instances", operations.running(call.project, kInstanceKind)},
                 {"running_imports", operations.running(call.project, kImportKind)}}},
-              {"limits",
-               {{"instance_max_timeout", 3600},
-                {"instance_max_concurrency", call.services.max_concurrent},
-                {"images_import_max_timeout", 3600},
-                {"images_import_max_concurrency", call.services.max_concurrent_imports},
-                {"instance_max_layer_bytes", kMaxLayerBytes}}}});
+              {"limits", limits},
+              {"isolation", call.services.isolation}});
 }
 
 }  // namespace contree

@@ -3,6 +3,7 @@
 
 // The ConTree HTTP API under /v1: who may call, and which function answers which route.
 
+#include <cstdint>
 #include <string>
 
 #include "common/http/http_server.h"
@@ -12,6 +13,7 @@
 #include "local-backend/images/image_store.h"
 #include "local-backend/importer/image_importer.h"
 #include "local-backend/operations/operations.h"
+#include "local-backend/sandbox/run_cgroups.h"
 
 namespace contree {
 
@@ -27,6 +29,9 @@ struct ApiServices {
   const ProjectKeys* keys = nullptr;
   std::string token = "";
   std::string token_uuid = "";  // names the token to its owner
+  std::string isolation = "";   // the tier in force
+  RunLimits limits = {};        // of each instance
+  int64_t disk_quota = 0;       // of everything; 0: none
   int max_concurrent = 1;       // instances
   int max_concurrent_imports = 1;
 };

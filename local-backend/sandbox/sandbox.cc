@@ -11,7 +11,9 @@
 #include "absl/synchronization/notification.h"
 #include "common/status/status_macros.h"
 #include "local-backend/sandbox/bubblewrap.h"
+#include "local-backend/sandbox/gvisor.h"
 #include "local-backend/sandbox/network_namespace.h"
+#include "local-backend/sandbox/program_file.h"
 #include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox_init_image.h"
 #include "local-backend/sandbox/sandbox_keeper.h"
@@ -19,24 +21,48 @@
 #include "local-backend/sandbox/seccomp_filter.h"
 
 namespace contree {
+namespace {
+
+// A position in the file of its own: who reads it, reads it to its end.
+absl::StatusOr<UniqueFd> OpenAgain(const UniqueFd& file) {
+  UniqueFd again(open(absl::StrCat("/proc/self/fd/", file.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!again.is_open()) return absl::ErrnoToStatus(errno, "cannot open a file of ours again");
+  return again;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<SandboxLauncher>> SandboxLauncher::Create(const Options& options) {
   ASSIGN_OR_RETURN(std::string bubblewrap, FindBubblewrap(options.bubblewrap));
+  std::string runsc;
+  if (!options.runsc.empty()) {
+    ASSIGN_OR_RETURN(runsc, FindRunsc(options.runsc));
+    if (options.cgroups == nullptr) {
+      return absl::FailedPreconditionError(
+          "the gVisor tier needs cgroups: rlimits do not bound what its kernel takes of memory and "
+          "processes; delegate a cgroup to this user, or run with --isolation=namespaces");
+    }
+    if (options.network_stack != nullptr) {
+      return absl::FailedPreconditionError("the gVisor tier has no way out to the network");
+    }
+    RETURN_IF_ERROR(MakeGvisorSkeleton(options.skeleton));
+  }
   ASSIGN_OR_RETURN(UniqueFd filter, MakeSeccompFilter());
   ASSIGN_OR_RETURN(UniqueFd init, MakeSandboxInitFile());
   ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> loop, EventLoop::Start());
   ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> disposal, EventLoop::Start());
   return std::unique_ptr<SandboxLauncher>(
-      new SandboxLauncher(options, std::move(bubblewrap), std::move(filter), std::move(init),
-                          std::move(loop), std::move(disposal)));
+      new SandboxLauncher(options, std::move(bubblewrap), std::move(runsc), std::move(filter),
+                          std::move(init), std::move(loop), std::move(disposal)));
 }
 
-SandboxLauncher::SandboxLauncher(const Options& options, std::string bubblewrap,
+SandboxLauncher::SandboxLauncher(const Options& options, std::string bubblewrap, std::string runsc,
                                  UniqueFd seccomp_filter, UniqueFd init,
                                  std::unique_ptr<EventLoop> loop,
                                  std::unique_ptr<EventLoop> disposal)
     : options_(options),
       bubblewrap_(std::move(bubblewrap)),
+      runsc_(std::move(runsc)),
       seccomp_filter_(std::move(seccomp_filter)),
       init_(std::move(init)),
       disposal_(std::move(disposal)),
@@ -70,7 +96,10 @@ absl::StatusOr<std::shared_ptr<RunningSandbox>> SandboxLauncher::Start(const San
   }
   ASSIGN_OR_RETURN(const std::string start, EncodeStart(kMainProcess, spec.uid, spec.gid, spec.cwd,
                                                         spec.argv, spec.environment, rlimits));
-  ASSIGN_OR_RETURN(const UniqueFd root, MountOverlay(spec.root));
+  OverlayMount layers = spec.root;
+  if (!runsc_.empty()) layers.layers.push_back(options_.skeleton);
+  ASSIGN_OR_RETURN(const UniqueFd root, MountOverlay(layers));
+  if (!runsc_.empty()) RETURN_IF_ERROR(CheckGvisorRoot(root.get()));
   ASSIGN_OR_RETURN(ProcessPipes pipes, MakeProcessPipes());
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -78,25 +107,38 @@ absl::StatusOr<std::shared_ptr<RunningSandbox>> SandboxLauncher::Start(const San
   }
   UniqueFd our_end(sockets[0]);
   UniqueFd init_end(sockets[1]);
-  // bubblewrap reads the filter to its end: each sandbox needs a position in the file of its own.
-  const UniqueFd filter(
-      open(absl::StrCat("/proc/self/fd/", seccomp_filter_.get()).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!filter.is_open()) return absl::ErrnoToStatus(errno, "cannot open the seccomp filter again");
-  BubblewrapOptions bubblewrap = masks_;
-  bubblewrap.program = bubblewrap_;
-  bubblewrap.root = options_.mount_point;
-  bubblewrap.hostname = spec.hostname;
-  bubblewrap.shared_memory_bytes = options_.limits.memory_bytes / 2;
-  bubblewrap.seccomp_fd = filter.get();
-  bubblewrap.init_fd = init_.get();
-  bubblewrap.control_fd = init_end.get();
-  SandboxLaunch launch = {.command = BubblewrapCommand(bubblewrap),
-                          .mount_point = options_.mount_point,
-                          .root = root.get(),
-                          .network = network.fd.get(),
-                          .inherited = {filter.get(), init_.get(), init_end.get()},
-                          .control = std::move(our_end),
-                          .cgroup = resources.cgroup.get()};
+  SandboxLaunch launch = {};
+  launch.mount_point = options_.mount_point;
+  launch.root = root.get();
+  launch.network = network.fd.get();
+  launch.control = std::move(our_end);
+  launch.cgroup = resources.cgroup.get();
+  UniqueFd filter, init, config;
+  if (runsc_.empty()) {
+    ASSIGN_OR_RETURN(filter, OpenAgain(seccomp_filter_));
+    BubblewrapOptions bubblewrap = masks_;
+    bubblewrap.program = bubblewrap_;
+    bubblewrap.root = options_.mount_point;
+    bubblewrap.hostname = spec.hostname;
+    bubblewrap.shared_memory_bytes = options_.limits.memory_bytes / 2;
+    bubblewrap.seccomp_fd = filter.get();
+    bubblewrap.init_fd = init_.get();
+    bubblewrap.control_fd = init_end.get();
+    launch.command = BubblewrapCommand(bubblewrap);
+    launch.inherited = {filter.get(), init_.get(), init_end.get()};
+  } else {
+    ASSIGN_OR_RETURN(init, OpenAgain(init_));
+    ASSIGN_OR_RETURN(const UniqueFd text,
+                     MakeProgramFile("config.json", GvisorConfig(spec.hostname)));
+    ASSIGN_OR_RETURN(config, OpenAgain(text));
+    launch.command = GvisorCommand({.bubblewrap = bubblewrap_,
+                                    .runsc = runsc_,
+                                    .root = options_.mount_point,
+                                    .init_fd = init.get(),
+                                    .config_fd = config.get()});
+    launch.input = init_end.get();
+    launch.inherited = {init.get(), config.get()};
+  }
   ASSIGN_OR_RETURN(SandboxProcess process, LaunchSandbox(std::move(launch)));
   init_end.Reset();
   // Where this fails, bubblewrap has ended, and the keeper finds out why.

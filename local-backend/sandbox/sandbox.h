@@ -110,6 +110,11 @@ class SandboxLauncher {
     // Holds runs to the limits; outlives the launcher. Null: rlimits do, as far as they can: memory
     // is bounded for each process, and processes for all runs together.
     CgroupTree* cgroups = nullptr;
+    // The program runsc, a path or a name on the PATH: commands run on gVisor's kernel, which needs
+    // cgroups and takes no network_stack. Empty: on this machine's, behind a filter.
+    std::string runsc = "";
+    // With runsc: a directory for MakeGvisorSkeleton, on the file system of the layers.
+    std::string skeleton = "";
     // The way out of sandboxes; outlives the launcher. Null: they have loopback only.
     const NetworkStackProgram* network_stack = nullptr;
   };
@@ -137,12 +142,13 @@ class SandboxLauncher {
                                   const SandboxEvents& events);
 
  private:
-  SandboxLauncher(const Options& options, std::string bubblewrap, UniqueFd seccomp_filter,
-                  UniqueFd init, std::unique_ptr<EventLoop> loop,
+  SandboxLauncher(const Options& options, std::string bubblewrap, std::string runsc,
+                  UniqueFd seccomp_filter, UniqueFd init, std::unique_ptr<EventLoop> loop,
                   std::unique_ptr<EventLoop> disposal);
 
   const Options options_;
   const std::string bubblewrap_;
+  const std::string runsc_;  // empty: not that tier
   BubblewrapOptions masks_;  // set once
   const UniqueFd seccomp_filter_;
   const UniqueFd init_;

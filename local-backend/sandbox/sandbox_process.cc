@@ -52,7 +52,9 @@ pid_t ForkInto(const RunCgroup* cgroup) {
 }
 
 [[noreturn]] void Child(char* const* argv, const SandboxLaunch& launch, int null, int diagnostics) {
-  if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(diagnostics, 2) < 0) _exit(1);
+  if (dup2(launch.input < 0 ? null : launch.input, 0) < 0 || dup2(null, 1) < 0 ||
+      dup2(diagnostics, 2) < 0)
+    _exit(1);
   if (launch.cgroup != nullptr) EnterGroups(*launch.cgroup);
   if (setns(launch.network, CLONE_NEWNET) != 0) Complain("cannot enter the network", errno);
   if (unshare(CLONE_NEWNS) != 0) Complain("cannot make a mount namespace", errno);

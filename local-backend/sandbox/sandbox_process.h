@@ -28,6 +28,7 @@ struct SandboxLaunch {
   std::string mount_point;
   int root = -1;     // the detached mount to attach there, in a mount namespace of the child's own
   int network = -1;  // the network namespace of the child
+  int input = -1;    // what becomes the child's stdin; -1: nothing
   std::vector<int> inherited;  // descriptors that stay open in the child, under their numbers
   UniqueFd control;            // our end of the socket, kept in SandboxProcess
   const RunCgroup* cgroup = nullptr;  // that the child starts in; null: in ours
