@@ -119,6 +119,22 @@ absl::Status CheckBasePath(const std::string& path) {
       "--base-path \"", path, "\" must begin with / and not end with one, such as /sandboxes"));
 }
 
+absl::Status CheckIsolation(const std::string& isolation) {
+  if (isolation == "namespaces" || isolation == "gvisor") return absl::OkStatus();
+  if (isolation == "microvm") {
+    return absl::UnimplementedError(
+        "--isolation=microvm does not exist in this build; the strongest tier that does is "
+        "--isolation=gvisor");
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--isolation \"", isolation, "\" is neither namespaces nor gvisor"));
+}
+
+std::string DescribeIsolation(const std::string& isolation) {
+  return isolation == "gvisor" ? "gvisor: runsc in user namespace and bubblewrap"
+                               : "namespaces: user namespace, bubblewrap, seccomp";
+}
+
 absl::Status CheckWhoMayCall(const LocalBackendOptions& options, const std::string& token,
                              const std::string& host) {
   if (options.auth == "keys") {
@@ -236,6 +252,8 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(options.listen));
   RaiseOpenFileLimit();
   RETURN_IF_ERROR(CheckBasePath(options.base_path));
+  RETURN_IF_ERROR(CheckIsolation(options.isolation));
+  const bool is_gvisor = options.isolation == "gvisor";
   RETURN_IF_ERROR(CheckWhoMayCall(options, token, address.host));
   std::optional<KeysFile> keys;
   if (options.auth == "keys") {
@@ -251,12 +269,17 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const NamespaceRoot root, RootOutside());
   const absl::StatusOr<std::unique_ptr<CgroupTree>> cgroups =
       CgroupTree::Create(root, LimitsOfAll(), limits.cpus > 0);
-  const absl::Status tun = options.network == "none" ? absl::OkStatus() : MakeTunDeviceReachable();
+  const bool wants_network = options.network != "none" && !is_gvisor;
+  const absl::Status tun = wants_network ? MakeTunDeviceReachable() : absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string directory, EnterPrivateNamespaces(outside));
   // It takes a while, beside all that follows.
   std::future<StatusOrNetworkStack> trying_network_stack =
-      std::async(std::launch::async, [&options, &tun]() -> StatusOrNetworkStack {
+      std::async(std::launch::async, [&options, &tun, is_gvisor]() -> StatusOrNetworkStack {
         if (options.network == "none") return absl::FailedPreconditionError("--network=none");
+        if (is_gvisor) {
+          return absl::FailedPreconditionError(
+              "--isolation=gvisor has none; a backend with --isolation=namespaces may");
+        }
         RETURN_IF_ERROR(tun);
         return NetworkStackProgram::Create();
       });
@@ -282,8 +305,11 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                         .mount_point = mount_point,
                         .limits = limits,
                         .cgroups = cgroups.ok() ? cgroups->get() : nullptr,
+                        .runsc = is_gvisor ? options.runsc : "",
+                        .skeleton = absl::StrCat(directory, "/gvisor"),
                         .network_stack = network_stack.ok() ? network_stack->get() : nullptr}));
-  RETURN_IF_ERROR(ProbeIsolation(*launcher, directory, images->empty_directory()));
+  RETURN_IF_ERROR(is_gvisor ? ProbeGvisor(*launcher, directory, images->empty_directory())
+                            : ProbeIsolation(*launcher, directory, images->empty_directory()));
   ImageImporter importer({.insecure_registries = options.insecure_registries,
                           .private_registries = options.private_registries},
                          images.get());
@@ -327,9 +353,11 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                           .keys = keys.has_value() ? &keys->keys() : nullptr,
                           .token = token,
                           .token_uuid = NewUuidV4(),
+                          .isolation = options.isolation,
+                          .limits = limits,
+                          .disk_quota = options.disk_quota,
                           .max_concurrent = max_concurrent,
-                          .max_concurrent_imports = kMaxConcurrentImports,
-                          .limits = limits})));
+                          .max_concurrent_imports = kMaxConcurrentImports})));
   std::unique_ptr<GrpcServer> grpc;
   if (!options.grpc_listen.empty()) {
     ASSIGN_OR_RETURN(grpc, GrpcServer::Start({.listen = options.grpc_listen}, {}));
@@ -344,7 +372,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                                            {"grpc", grpc == nullptr ? "" : grpc->address()},
                                            {"admin", admin == nullptr ? "" : admin->url()},
                                            {"state_dir", outside},
-                                           {"isolation", "user namespace, bubblewrap, seccomp"},
+                                           {"isolation", DescribeIsolation(options.isolation)},
                                            {"limits", Describe(limits, cgroups)},
                                            {"network", Describe(network_stack)}});
   if (options.on_demand) {

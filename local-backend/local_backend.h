@@ -48,7 +48,12 @@ struct LocalBackendOptions {
   // Images without a tag, uploaded files and records of operations that nobody used for so many
   // days are removed; 0: never.
   int keep_days = 30;
+  // What commands are isolated by: "namespaces": this machine's kernel, namespaces and a filter of
+  // system calls; "gvisor": gVisor's kernel inside namespaces, without a network. It is tried out
+  // at the start, and nothing else is done instead.
+  std::string isolation = "namespaces";
   std::string bubblewrap = "bwrap";  // a path, or a name that is looked up on the PATH
+  std::string runsc = "runsc";       // the same; of "gvisor"
   // Registries ("HOST[:PORT]") to import from without TLS, and those on private addresses; see
   // common/registry/registry_transport.h.
   std::vector<std::string> insecure_registries = {};

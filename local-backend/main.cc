@@ -89,6 +89,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--bubblewrap", options.bubblewrap, "the program bwrap, by path or by name")
       ->capture_default_str();
+  app.add_option(
+         "--isolation", options.isolation,
+         "namespaces: on this machine's kernel, behind a filter; gvisor: on gVisor's kernel "
+         "(slower, no network, needs the package runsc and cgroups)")
+      ->envname("CONTREE_MCP_ISOLATION")
+      ->capture_default_str();
+  app.add_option("--runsc", options.runsc, "the program runsc of gVisor, by path or by name")
+      ->capture_default_str();
   app.add_option("--insecure-registry", options.insecure_registries,
                  "HOST[:PORT] of a registry to import from without TLS; may be repeated")
       ->envname("CONTREE_MCP_INSECURE_REGISTRIES")

@@ -151,10 +151,11 @@ void GetWhoami(ApiCall& call) {
                            {"images_import_max_timeout", 3600},
                            {"images_import_max_concurrency", call.services.max_concurrent_imports},
                            {"instance_max_layer_bytes", kMaxLayerBytes}};
-  // Beside those of the vendor's cloud.
+  // Beside those of the vendor's: what is in force here. A bound that does not exist has no entry.
   const RunLimits& run = call.services.limits;
   if (run.memory_bytes > 0) limits["instance_max_memory_bytes"] = run.memory_bytes;
   if (run.processes > 0) limits["instance_max_processes"] = run.processes;
+  if (call.services.disk_quota > 0) limits["disk_quota_bytes"] = call.services.disk_quota;
   AnswerJson(call.exchange, 200,
              {{"token_uuid", call.token_uuid},
               {"token_expiration", nullptr},
@@ -162,7 +163,8 @@ void GetWhoami(ApiCall& call) {
               {"operations_stat",
                {{"running_instances", operations.running(call.project, kInstanceKind)},
                 {"running_imports", operations.running(call.project, kImportKind)}}},
-              {"limits", limits}});
+              {"limits", limits},
+              {"isolation", call.services.isolation}});
 }
 
 }  // namespace contree

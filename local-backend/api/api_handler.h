@@ -3,6 +3,7 @@
 
 // The ConTree HTTP API under /v1: who may call, and which function answers which route.
 
+#include <cstdint>
 #include <string>
 
 #include "common/http/http_server.h"
@@ -28,9 +29,11 @@ struct ApiServices {
   const ProjectKeys* keys = nullptr;
   std::string token = "";
   std::string token_uuid = "";  // names the token to its owner
+  std::string isolation = "";   // the tier in force
+  RunLimits limits = {};        // of each instance
+  int64_t disk_quota = 0;       // of everything; 0: none
   int max_concurrent = 1;       // instances
   int max_concurrent_imports = 1;
-  RunLimits limits = {};  // of each instance; 0: none
 };
 
 // What `services` refers to outlives the handler. Thread-safe.

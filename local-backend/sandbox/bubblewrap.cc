@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <initializer_list>
+#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -68,7 +69,16 @@ void MaskProc(BubblewrapOptions& options) {
   }
 }
 
+std::vector<std::string> SandboxCapabilities() {
+  return {std::begin(kCapabilities), std::end(kCapabilities)};
+}
+
 absl::StatusOr<std::string> FindBubblewrap(const std::string& name) {
+  return FindIsolationProgram(name, "bubblewrap");
+}
+
+absl::StatusOr<std::string> FindIsolationProgram(const std::string& name,
+                                                 const std::string& package) {
   if (absl::StrContains(name, '/')) {
     if (access(name.c_str(), X_OK) == 0) return name;
   } else {
@@ -79,9 +89,9 @@ absl::StatusOr<std::string> FindBubblewrap(const std::string& name) {
       if (access(candidate.c_str(), X_OK) == 0) return candidate;
     }
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat("commands cannot be isolated: the program ", name,
-                   " is not there; install the package bubblewrap"));
+  return absl::FailedPreconditionError(absl::StrCat("commands cannot be isolated: the program ",
+                                                    name, " is not there; install the package ",
+                                                    package));
 }
 
 }  // namespace contree

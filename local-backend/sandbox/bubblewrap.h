@@ -30,6 +30,14 @@ void MaskProc(BubblewrapOptions& options);
 
 std::vector<std::string> BubblewrapCommand(const BubblewrapOptions& options);
 
+// What root in a sandbox may do; the same in every tier.
+std::vector<std::string> SandboxCapabilities();
+
+// The absolute path of a program that isolation needs, given its path or its name on the PATH.
+// FailedPrecondition: it is not there; the message says to install `package`.
+absl::StatusOr<std::string> FindIsolationProgram(const std::string& name,
+                                                 const std::string& package);
+
 // The absolute path of bubblewrap, given its path or its name on the PATH.
 // FailedPrecondition: it is not there; the message says what to install.
 absl::StatusOr<std::string> FindBubblewrap(const std::string& name);

@@ -13,6 +13,11 @@ namespace contree {
 absl::Status ProbeIsolation(SandboxLauncher& launcher, const std::string& directory,
                             const std::string& empty_directory);
 
+// The same for a launcher with runsc: the program asks its kernel who it is, and only gVisor's
+// answer will do.
+absl::Status ProbeGvisor(SandboxLauncher& launcher, const std::string& directory,
+                         const std::string& empty_directory);
+
 }  // namespace contree
 
 #endif  // LOCAL_BACKEND_SANDBOX_ISOLATION_PROBE_H_

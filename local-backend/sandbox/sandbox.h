@@ -112,6 +112,11 @@ class SandboxLauncher {
     // Holds runs to the limits; outlives the launcher. Null: rlimits do, as far as they can: memory
     // is bounded for each process, and processes for all runs together.
     CgroupTree* cgroups = nullptr;
+    // The program runsc, a path or a name on the PATH: commands run on gVisor's kernel, which needs
+    // cgroups and takes no network_stack. Empty: on this machine's, behind a filter.
+    std::string runsc = "";
+    // With runsc: a directory for MakeGvisorSkeleton, on the file system of the layers.
+    std::string skeleton = "";
     // The way out of sandboxes; outlives the launcher. Null: they have loopback only.
     const NetworkStackProgram* network_stack = nullptr;
   };
@@ -138,12 +143,18 @@ class SandboxLauncher {
                                   const SandboxEvents& events);
 
  private:
-  SandboxLauncher(const Options& options, BubblewrapOptions bubblewrap,
-                  std::unique_ptr<EventLoop> loop, std::unique_ptr<EventLoop> disposal,
-                  std::unique_ptr<Zygote> zygote);
+  SandboxLauncher(const Options& options, BubblewrapOptions bubblewrap, std::string runsc,
+                  UniqueFd init, std::unique_ptr<EventLoop> loop,
+                  std::unique_ptr<EventLoop> disposal, std::unique_ptr<Zygote> zygote);
+
+  // How the zygote is to make the tier's sandbox. `files` keeps what the order names.
+  absl::StatusOr<Zygote::Order> TierOrder(const std::string& hostname,
+                                          std::vector<UniqueFd>& files) const;
 
   const Options options_;
   const BubblewrapOptions bubblewrap_;  // all but the hostname
+  const std::string runsc_;             // empty: not that tier
+  const UniqueFd init_;                 // for that tier
   DiskWatch disk_watch_;
   // Where what takes a while is started and closed.
   const std::unique_ptr<EventLoop> disposal_;

@@ -2,7 +2,8 @@
 // reports how it ended. Linked statically and without the C++ runtime: it runs inside images that
 // hold nothing of ours.
 //
-//   argv[1]: the descriptor of the socket to the backend (sandbox_init_protocol.h)
+//   argv[1]: the descriptor of the socket to the backend (sandbox_init_protocol.h); or
+//   --kernel-log: says what the kernel logged, and ends
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -272,10 +274,19 @@ void Reap() {
   }
 }
 
+int ShowKernelLog() {
+  constexpr int kReadAll = 3;
+  static char log[64 * 1024];
+  const int size = klogctl(kReadAll, log, sizeof log);
+  if (size < 0) return 2;
+  return write(STDOUT_FILENO, log, static_cast<size_t>(size)) == size ? 0 : 3;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) return 1;
+  if (strcmp(argv[1], "--kernel-log") == 0) return ShowKernelLog();
   // A command could reach through /proc/1 for this process's memory and socket, and speak for it;
   // not any more.
   prctl(PR_SET_DUMPABLE, 0);

@@ -75,21 +75,21 @@ absl::StatusOr<ZygoteReply> ReceiveReply(int socket) {
 }  // namespace
 
 Zygote::Zygote(EventLoop& parent, UniqueFd program, UniqueFd filter, UniqueFd init,
-               std::string bubblewrap, std::string outside_mount_point)
+               std::vector<std::string> programs, std::string outside_mount_point)
     : parent_(parent),
       program_(std::move(program)),
       filter_(std::move(filter)),
       init_(std::move(init)),
-      bubblewrap_(std::move(bubblewrap)),
+      programs_(std::move(programs)),
       outside_mount_point_(std::move(outside_mount_point)) {}
 
 absl::StatusOr<std::unique_ptr<Zygote>> Zygote::Start(EventLoop& parent,
                                                       const std::string& mount_point,
-                                                      const std::string& bubblewrap,
+                                                      const std::vector<std::string>& programs,
                                                       UniqueFd filter, UniqueFd init) {
   ASSIGN_OR_RETURN(UniqueFd program, MakeZygoteFile());
   std::unique_ptr<Zygote> zygote(new Zygote(parent, std::move(program), std::move(filter),
-                                            std::move(init), bubblewrap, mount_point));
+                                            std::move(init), programs, mount_point));
   const absl::MutexLock lock(&zygote->mutex_);
   zygote->mount_point_ = kZygoteMountPoint;
   zygote->has_own_root_ = true;
@@ -114,8 +114,9 @@ absl::Status Zygote::StartProcess(bool own_root) {
   socket_.Reset(sockets[0]);
   const UniqueFd theirs(sockets[1]);
   setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-  std::vector<std::string> words = {"contree-zygote", outside_mount_point_, bubblewrap_};
-  if (own_root) words.emplace_back("own-root");
+  std::vector<std::string> words = {"contree-zygote", outside_mount_point_,
+                                    own_root ? "own-root" : "host-root"};
+  words.insert(words.end(), programs_.begin(), programs_.end());
   Spawned spawned;
   absl::Notification done;
   parent_.Post([&] {
@@ -146,8 +147,8 @@ void Zygote::EndProcess() {
 
 absl::StatusOr<pid_t> Zygote::Ask(const std::string& message, const std::vector<int>& descriptors) {
   iovec part = {.iov_base = const_cast<char*>(message.data()), .iov_len = message.size()};
-  alignas(cmsghdr) char
-      attached[CMSG_SPACE((kAttachedCount + 1 + kMaxAttachedGroups) * sizeof(int))] = {};
+  alignas(cmsghdr) char attached[CMSG_SPACE(
+      (kAttachedCount + 1 + kMaxAttachedGroups + kMaxAttachedFiles) * sizeof(int))] = {};
   msghdr header = {};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -177,7 +178,9 @@ absl::StatusOr<pid_t> Zygote::Fork(const Order& order) {
                 kAttachedDiagnostics == 3 && kAttachedCount == 4);
   ZygoteRequest request = {.argument_count = static_cast<uint32_t>(order.command.size()),
                            .has_clone_group = 0,
-                           .task_file_count = 0};
+                           .task_file_count = 0,
+                           .data_count = static_cast<uint32_t>(order.data.size()),
+                           .control_is_stdin = order.control_is_stdin ? 1u : 0u};
   std::vector<UniqueFd> task_files;
   if (order.cgroup != nullptr) {
     if (order.cgroup->clone_fd() >= 0) {
@@ -193,9 +196,11 @@ absl::StatusOr<pid_t> Zygote::Fork(const Order& order) {
     }
     request.task_file_count = static_cast<uint32_t>(task_files.size());
   }
+  descriptors.insert(descriptors.end(), order.data.begin(), order.data.end());
   std::string message(reinterpret_cast<const char*>(&request), sizeof request);
   for (const std::string& word : order.command) message.append(word.c_str(), word.size() + 1);
-  if (message.size() > kMaxZygoteMessage || task_files.size() > kMaxAttachedGroups) {
+  if (message.size() > kMaxZygoteMessage || task_files.size() > kMaxAttachedGroups ||
+      order.data.size() > kMaxAttachedFiles) {
     return absl::InternalError("a command of bubblewrap that is too long");
   }
   const absl::MutexLock lock(&mutex_);

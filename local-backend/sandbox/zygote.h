@@ -23,11 +23,12 @@ namespace contree {
 class Zygote {
  public:
   // `parent` outlives it: its thread is the parent of all that is made, and all that asked for it
-  // (bubblewrap's --die-with-parent) dies with that. `mount_point` is an empty directory, `filter`
-  // and `init` are what kZygoteFilter and kZygoteInit say. FailedPrecondition: it does not start.
+  // (bubblewrap's --die-with-parent) dies with that. `mount_point` is an empty directory,
+  // `programs` are the absolute paths of what is executed, bubblewrap first, `filter` and `init`
+  // are what kZygoteFilter and kZygoteInit say. FailedPrecondition: it does not start.
   static absl::StatusOr<std::unique_ptr<Zygote>> Start(EventLoop& parent,
                                                        const std::string& mount_point,
-                                                       const std::string& bubblewrap,
+                                                       const std::vector<std::string>& programs,
                                                        UniqueFd filter, UniqueFd init);
   ~Zygote();  // what it made lives on
   Zygote(const Zygote&) = delete;
@@ -45,6 +46,8 @@ class Zygote {
     int control = -1;                   // becomes kSandboxControl
     int diagnostics = -1;               // becomes stderr
     const RunCgroup* cgroup = nullptr;  // to start in; null: in this process's
+    bool control_is_stdin = false;      // and no kSandboxControl; nor filter nor init
+    std::vector<int> data = {};         // become kSandboxData and what follows
   };
   // A new child, to be waited for. ResourceExhausted and others: what the system said. One that
   // cannot execute the command complains on its stderr and ends.
@@ -52,7 +55,7 @@ class Zygote {
 
  private:
   Zygote(EventLoop& parent, UniqueFd program, UniqueFd filter, UniqueFd init,
-         std::string bubblewrap, std::string outside_mount_point);
+         std::vector<std::string> programs, std::string outside_mount_point);
 
   absl::Status StartProcess(bool own_root) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<pid_t> Ask(const std::string& message, const std::vector<int>& descriptors)
@@ -63,7 +66,7 @@ class Zygote {
   const UniqueFd program_;
   const UniqueFd filter_;
   const UniqueFd init_;
-  const std::string bubblewrap_;
+  const std::vector<std::string> programs_;
   const std::string outside_mount_point_;
   // Set by Start.
   std::string mount_point_;

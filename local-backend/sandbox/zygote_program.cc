@@ -7,8 +7,9 @@
 //
 // Linked statically and without the C++ runtime.
 //
-//   argv[1]: the mount point of sandboxes, an empty directory; argv[2]: the path of bubblewrap;
-//   argv[3]: "own-root", or nothing; descriptors as in zygote_protocol.h
+//   argv[1]: the mount point of sandboxes, an empty directory; argv[2]: "own-root" or "host-root";
+//   argv[3]: the path of bubblewrap, and behind it of what else is executed; descriptors as in
+//   zygote_protocol.h
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,9 +36,11 @@ using contree::kAttachedCount;
 using contree::kAttachedDiagnostics;
 using contree::kAttachedNetwork;
 using contree::kAttachedRoot;
+using contree::kMaxAttachedFiles;
 using contree::kMaxAttachedGroups;
 using contree::kMaxZygoteMessage;
 using contree::kSandboxControl;
+using contree::kSandboxData;
 using contree::kSandboxFilter;
 using contree::kZygoteFilter;
 using contree::kZygoteInit;
@@ -46,7 +49,7 @@ using contree::kZygoteSocket;
 using contree::ZygoteReply;
 using contree::ZygoteRequest;
 
-constexpr int kMaxDescriptors = kAttachedCount + 1 + kMaxAttachedGroups;
+constexpr int kMaxDescriptors = kAttachedCount + 1 + kMaxAttachedGroups + kMaxAttachedFiles;
 
 // Outside of main's stack; one request is looked at at a time.
 char message[kMaxZygoteMessage];
@@ -72,15 +75,16 @@ void Say(const char* text) {
   _exit(1);
 }
 
-[[noreturn]] void BecomeBubblewrap(const int* attached, const int* task_files,
-                                   uint32_t task_file_count, const char* mount_point) {
-  if (dup2(null_device, 0) < 0 || dup2(null_device, 1) < 0 ||
-      dup2(attached[kAttachedDiagnostics], 2) < 0) {
+[[noreturn]] void BecomeBubblewrap(const ZygoteRequest& request, const int* attached,
+                                   const int* task_files, const char* mount_point) {
+  const bool control_is_stdin = request.control_is_stdin == 1;
+  if (dup2(control_is_stdin ? attached[kAttachedControl] : null_device, 0) < 0 ||
+      dup2(null_device, 1) < 0 || dup2(attached[kAttachedDiagnostics], 2) < 0) {
     _exit(1);
   }
   // By "tasks": a thread that moves itself need not wait until no thread anywhere is being made,
   // which takes up to 10 ms.
-  for (uint32_t i = 0; i < task_file_count; ++i) {
+  for (uint32_t i = 0; i < request.task_file_count; ++i) {
     if (write(task_files[i], "0", 1) != 1) Complain("cannot enter the run's cgroup");
   }
   if (setns(attached[kAttachedNetwork], CLONE_NEWNET) != 0) Complain("cannot enter the network");
@@ -94,6 +98,15 @@ void Say(const char* text) {
   static_assert(kZygoteFilter == 4);
   if (filter < 0 || dup2(filter, kSandboxFilter) < 0) Complain("cannot open the seccomp filter");
   if (dup2(attached[kAttachedControl], kSandboxControl) < 0) Complain("dup2");
+  if (control_is_stdin) {
+    for (const int fd : {kSandboxFilter, kSandboxControl, kZygoteInit}) {
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+  }
+  const int* data = task_files + request.task_file_count;
+  for (uint32_t i = 0; i < request.data_count; ++i) {
+    if (dup2(data[i], kSandboxData + static_cast<int>(i)) < 0) Complain("dup2");
+  }
   char* const no_environment[] = {nullptr};
   execve(arguments[0], arguments, no_environment);
   Complain(arguments[0]);
@@ -103,9 +116,9 @@ void Say(const char* text) {
 bool Parse(size_t size, const ZygoteRequest& request, int descriptor_count) {
   if (message[size - 1] != '\0' || request.argument_count == 0 ||
       request.argument_count >= kMaxZygoteMessage / 2 || request.has_clone_group > 1 ||
-      request.task_file_count > kMaxAttachedGroups ||
-      descriptor_count !=
-          static_cast<int>(kAttachedCount + request.has_clone_group + request.task_file_count)) {
+      request.task_file_count > kMaxAttachedGroups || request.data_count > kMaxAttachedFiles ||
+      descriptor_count != static_cast<int>(kAttachedCount + request.has_clone_group +
+                                           request.task_file_count + request.data_count)) {
     return false;
   }
   char* next = message + sizeof request;
@@ -132,7 +145,7 @@ void Serve(size_t size, const int* attached, int descriptor_count, const char* m
     how.cgroup = static_cast<uint64_t>(*groups++);
   }
   const long child = syscall(SYS_clone3, &how, sizeof how);
-  if (child == 0) BecomeBubblewrap(attached, groups, request.task_file_count, mount_point);
+  if (child == 0) BecomeBubblewrap(request, attached, groups, mount_point);
   Answer(static_cast<int32_t>(child), child < 0 ? errno : 0);
 }
 
@@ -154,7 +167,11 @@ bool Show(const char* path) {
   return mkdir(target, 0755) == 0 && mount(path, target, nullptr, MS_BIND | MS_REC, nullptr) == 0;
 }
 
-bool RunsHere(const char* bubblewrap) {
+bool RunsHere(char** programs) {
+  for (char** program = programs + 1; *program != nullptr; ++program) {
+    if (access(*program, X_OK) != 0) return false;
+  }
+  const char* bubblewrap = programs[0];
   const pid_t child = fork();
   if (child < 0) return false;
   if (child == 0) {
@@ -204,15 +221,15 @@ bool EnterOwnRoot(const char* mount_point) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return 1;
+  if (argc < 4) return 1;
   const char* mount_point = argv[1];
   syscall(SYS_close_range, kZygoteInit + 1U, ~0U, 0U);
   fcntl(kZygoteSocket, F_SETFD, FD_CLOEXEC);
   fcntl(kZygoteFilter, F_SETFD, FD_CLOEXEC);
   null_device = open("/dev/null", O_RDWR | O_CLOEXEC);
   bool works = null_device >= 0;
-  if (works && argc > 3) {
-    works = EnterOwnRoot(mount_point) && RunsHere(argv[2]);
+  if (works && strcmp(argv[2], "own-root") == 0) {
+    works = EnterOwnRoot(mount_point) && RunsHere(argv + 3);
     mount_point = kZygoteMountPoint;
   }
   Answer(-1, works ? 0 : errno);

@@ -21,13 +21,14 @@ inline constexpr int kZygoteInit = 5;    // the program that becomes process 1
 // What its children find open, beside kZygoteInit.
 inline constexpr int kSandboxFilter = 40;
 inline constexpr int kSandboxControl = 41;  // to the backend
+inline constexpr int kSandboxData = 42;     // and what follows: files that came with the request
 
 // Where its children find their root file system, if it has a root directory of its own.
 inline constexpr char kZygoteMountPoint[] = "/sandbox";
 
 inline constexpr uint32_t kMaxZygoteMessage = 64 * 1024;
 
-// The descriptors of a request; those of groups follow.
+// The descriptors of a request; those of groups follow, then files.
 enum AttachedFirst {
   kAttachedRoot,         // the detached mount to attach at the mount point
   kAttachedNetwork,      // the network namespace
@@ -36,6 +37,7 @@ enum AttachedFirst {
   kAttachedCount,
 };
 inline constexpr int kMaxAttachedGroups = 8;
+inline constexpr int kMaxAttachedFiles = 4;
 
 struct ZygoteRequest {
   uint32_t argument_count;
@@ -43,6 +45,10 @@ struct ZygoteRequest {
   uint32_t has_clone_group;
   // So many more: files of version 1 to write "0" to.
   uint32_t task_file_count;
+  // So many more: what becomes kSandboxData and those after it.
+  uint32_t data_count;
+  // The socket to the backend becomes stdin, and neither filter nor init is passed on.
+  uint32_t control_is_stdin;
 };
 
 struct ZygoteReply {

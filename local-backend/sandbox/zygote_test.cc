@@ -69,7 +69,7 @@ class ZygoteTest : public testing::Test {
   absl::StatusOr<std::unique_ptr<Zygote>> Start(const std::string& bubblewrap) {
     ASSIGN_OR_RETURN(UniqueFd filter, MakeSeccompFilter());
     ASSIGN_OR_RETURN(UniqueFd init, MakeSandboxInitFile());
-    return Zygote::Start(*parent_, NewTestDirectory(), bubblewrap, std::move(filter),
+    return Zygote::Start(*parent_, NewTestDirectory(), {bubblewrap}, std::move(filter),
                          std::move(init));
   }
 
