@@ -11,6 +11,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "local-backend/testing/backend_process.h"
+#include "tests/harness/oci_image.h"
+#include "tests/harness/test_registry.h"
 
 namespace contree {
 namespace {
@@ -131,6 +133,53 @@ TEST_F(TenantApiTest, OwnTagShadowsThePublicOneUntilItIsRemoved) {
 }
 
 // What beta is told about something of alpha's is what it is told about something that is nowhere.
+TEST_F(TenantApiTest, AnImportIsOfOneProject) {
+  testing_harness::TestRegistry registry(
+      {.access = testing_harness::TestRegistryOptions::Access::kPassword});
+  const std::string reference =
+      registry.Push("team/box:1", {testing_harness::BusyboxImage("private\n")});
+  const auto import = [&](const std::string& token, const std::string& password) {
+    const Answer answer =
+        As(token, "POST", "/v1/images/import",
+           {{"registry",
+             {{"url", "docker://" + reference},
+              {"credentials", {{"username", testing_harness::kUser}, {"password", password}}}}},
+            {"tag", "imported:1"}});
+    EXPECT_EQ(answer.status, 201) << answer.body;
+    const std::string id = answer.json().value("uuid", "");
+    EXPECT_EQ(As(token, "GET", "/v1/operations/" + id + "/events?follow=1").status, 200);
+    return As(token, "GET", "/v1/operations/" + id).json();
+  };
+  const json alphas = import(kAlpha, testing_harness::kPassword);
+  ASSERT_EQ(alphas["status"], "SUCCESS") << alphas;
+  const std::string image = alphas["result_image_uuid"];
+  EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=imported:1").status, 302);
+
+  const std::string operation = alphas["uuid"];
+  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation).status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation + "/events").status, 404);
+  EXPECT_THAT(As(kBeta, "GET", "/v1/operations").body, Not(HasSubstr(operation)));
+  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/" + image + "/list?path=/").status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/?tag=imported:1").status, 404);
+  EXPECT_EQ(ImagesOf(kBeta, "?tag=imported"), json::array());
+  for (const std::string& name : {image, std::string("tag:imported:1")}) {
+    EXPECT_EQ(As(kBeta, "POST", "/v1/instances", {{"command", "true"}, {"image", name}}).status,
+              404);
+  }
+
+  // That its layers are on this machine gives nobody what the registry would not.
+  const json refused = import(kBeta, "wrong");
+  EXPECT_EQ(refused["status"], "FAILED") << refused;
+  EXPECT_EQ(ImagesOf(kBeta, "?tag=imported"), json::array());
+
+  const json betas = import(kBeta, testing_harness::kPassword);
+  ASSERT_EQ(betas["status"], "SUCCESS") << betas;
+  EXPECT_NE(betas["result_image_uuid"], image);
+  const json mine = ImagesOf(kBeta, "?tag=imported");
+  ASSERT_EQ(mine.size(), 1u) << mine;
+  EXPECT_EQ(mine[0]["uuid"], betas["result_image_uuid"]);
+}
+
 TEST_F(TenantApiTest, WhatIsAnotherProjectsIsNotThere) {
   const std::string content = "secret of alpha";
   const json file = As(kAlpha, "POST", "/v1/files", content).json();
