@@ -53,11 +53,18 @@ Check CheckBackend(const Options& options, const absl::StatusOr<PlatformAnswer>&
   return check;
 }
 
+Check CheckNetworkOf(const Options& options) {
+  if (options.isolation != "gvisor") return CheckNetwork();
+  return {.name = "network",
+          .state = State::kNotNeeded,
+          .detail = "sandboxes have loopback only with --isolation=gvisor"};
+}
+
 std::vector<Check> ChecksOfThisMachine(const Options& options) {
   // Those that fork come first, while there are no threads.
-  std::vector<Check> checks = {CheckUserNamespaces(), CheckSubordinateIds(),
-                               CheckSeccomp(),        CheckCgroups(),
-                               CheckNetwork(),        CheckDisk(options.state_dir)};
+  std::vector<Check> checks = {CheckUserNamespaces(),   CheckSubordinateIds(),
+                               CheckSeccomp(),          CheckCgroups(),
+                               CheckNetworkOf(options), CheckDisk(options.state_dir)};
   for (Check& helper : CheckHelpers()) checks.push_back(std::move(helper));
   checks.push_back(CheckCredentials(options));
   const absl::StatusOr<PlatformAnswer> answer = AskEmbeddedBackend(options);
