@@ -376,7 +376,10 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                                            {"limits", Describe(limits, cgroups)},
                                            {"network", Describe(network_stack)}});
   if (options.on_demand) {
-    const nlohmann::json greeting = {{"url", http->url()}, {"token", token}, {"pid", getpid()}};
+    const nlohmann::json greeting = {{"url", http->url()},
+                                     {"token", token},
+                                     {"pid", getpid()},
+                                     {"isolation", options.isolation}};
     ASSIGN_OR_RETURN(
         control, ControlSocket::Open({.path = absl::StrCat(directory, "/control.sock"),
                                       .greeting = absl::StrCat(greeting.dump(), "\n"),

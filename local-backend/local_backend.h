@@ -62,8 +62,8 @@ struct LocalBackendOptions {
   // One backend for all programs of a desk that use the state directory. It makes up a token, and
   // says where it is on the unix socket state_dir + "/local-backend/control.sock": each client that
   // connects gets one line
-  // {"url": …, "token": …, "pid": …} and keeps the connection as its lifeline. With no lifeline and
-  // nothing running, it ends after `linger`.
+  // {"url": …, "token": …, "pid": …, "isolation": …} and keeps the connection as its lifeline. With
+  // no lifeline and nothing running, it ends after `linger`.
   bool on_demand = false;
   absl::Duration linger = absl::Seconds(2);
 

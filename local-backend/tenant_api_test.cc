@@ -133,6 +133,53 @@ TEST_F(TenantApiTest, OwnTagShadowsThePublicOneUntilItIsRemoved) {
 }
 
 // What beta is told about something of alpha's is what it is told about something that is nowhere.
+TEST_F(TenantApiTest, AnImportIsOfOneProject) {
+  testing_harness::TestRegistry registry(
+      {.access = testing_harness::TestRegistryOptions::Access::kPassword});
+  const std::string reference =
+      registry.Push("team/box:1", {testing_harness::BusyboxImage("private\n")});
+  const auto import = [&](const std::string& token, const std::string& password) {
+    const Answer answer =
+        As(token, "POST", "/v1/images/import",
+           {{"registry",
+             {{"url", "docker://" + reference},
+              {"credentials", {{"username", testing_harness::kUser}, {"password", password}}}}},
+            {"tag", "imported:1"}});
+    EXPECT_EQ(answer.status, 201) << answer.body;
+    const std::string id = answer.json().value("uuid", "");
+    EXPECT_EQ(As(token, "GET", "/v1/operations/" + id + "/events?follow=1").status, 200);
+    return As(token, "GET", "/v1/operations/" + id).json();
+  };
+  const json alphas = import(kAlpha, testing_harness::kPassword);
+  ASSERT_EQ(alphas["status"], "SUCCESS") << alphas;
+  const std::string image = alphas["result_image_uuid"];
+  EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=imported:1").status, 302);
+
+  const std::string operation = alphas["uuid"];
+  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation).status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation + "/events").status, 404);
+  EXPECT_THAT(As(kBeta, "GET", "/v1/operations").body, Not(HasSubstr(operation)));
+  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/" + image + "/list?path=/").status, 404);
+  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/?tag=imported:1").status, 404);
+  EXPECT_EQ(ImagesOf(kBeta, "?tag=imported"), json::array());
+  for (const std::string& name : {image, std::string("tag:imported:1")}) {
+    EXPECT_EQ(As(kBeta, "POST", "/v1/instances", {{"command", "true"}, {"image", name}}).status,
+              404);
+  }
+
+  // That its layers are on this machine gives nobody what the registry would not.
+  const json refused = import(kBeta, "wrong");
+  EXPECT_EQ(refused["status"], "FAILED") << refused;
+  EXPECT_EQ(ImagesOf(kBeta, "?tag=imported"), json::array());
+
+  const json betas = import(kBeta, testing_harness::kPassword);
+  ASSERT_EQ(betas["status"], "SUCCESS") << betas;
+  EXPECT_NE(betas["result_image_uuid"], image);
+  const json mine = ImagesOf(kBeta, "?tag=imported");
+  ASSERT_EQ(mine.size(), 1u) << mine;
+  EXPECT_EQ(mine[0]["uuid"], betas["result_image_uuid"]);
+}
+
 TEST_F(TenantApiTest, WhatIsAnotherProjectsIsNotThere) {
   const std::string content = "secret of alpha";
   const json file = As(kAlpha, "POST", "/v1/files", content).json();
@@ -240,39 +287,6 @@ TEST_F(TenantApiTest, WhatIsAnotherProjectsIsNotThere) {
             200);
   EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=alpha/only").location, image + "/");
   EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/?tag=alpha/only").location, of_beta + "/");
-}
-
-TEST_F(TenantApiTest, WhatAnotherProjectImportsIsNotThere) {
-  testing_harness::TestRegistry registry;
-  const std::string reference =
-      registry.Push("team/app:1", {testing_harness::BusyboxImage("imported\n")});
-  const json import = {{"registry", {{"url", "docker://" + reference}}}, {"tag", "team/app:1"}};
-  const auto import_as = [&import](const std::string& token) {
-    const std::string operation = As(token, "POST", "/v1/images/import", import).json()["uuid"];
-    EXPECT_EQ(As(token, "GET", "/v1/operations/" + operation + "/events?follow=1").status, 200);
-    return As(token, "GET", "/v1/operations/" + operation).json();
-  };
-  const json of_alpha = import_as(kAlpha);
-  ASSERT_EQ(of_alpha["status"], "SUCCESS") << of_alpha;
-  const std::string operation = of_alpha["uuid"];
-  const std::string image = of_alpha["result_image_uuid"];
-  EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=team/app:1").location, image + "/");
-
-  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation).status, 404);
-  EXPECT_EQ(As(kBeta, "GET", "/v1/operations/" + operation + "/events").status, 404);
-  EXPECT_EQ(As(kBeta, "DELETE", "/v1/operations/" + operation).status, 404);
-  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/?tag=team/app:1").status, 404);
-  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/" + image + "/").status, 404);
-  EXPECT_EQ(As(kBeta, "GET", "/v1/inspect/" + image + "/download?path=/etc/motd").status, 404);
-  EXPECT_THAT(As(kBeta, "GET", "/v1/operations").body, Not(HasSubstr(operation)));
-  EXPECT_THAT(As(kBeta, "GET", "/v1/images").body,
-              AllOf(Not(HasSubstr(image)), Not(HasSubstr("team/app"))));
-
-  // Its own import of the same is its own image, and takes no tag from the other.
-  const json of_beta = import_as(kBeta);
-  ASSERT_EQ(of_beta["status"], "SUCCESS") << of_beta;
-  EXPECT_NE(of_beta["result_image_uuid"], image);
-  EXPECT_EQ(As(kAlpha, "GET", "/v1/inspect/?tag=team/app:1").location, image + "/");
 }
 
 TEST(TenantQueueTest, ProjectsTakeTurns) {

@@ -76,6 +76,8 @@ absl::StatusOr<BackendConnection> ConnectToBackend(const std::string& state_dir,
                                         // The port changes from start to start, the images stay.
                                         .platform = kEmbeddedPlatform},
                            .pid = greeting.value("pid", 0),
+                           // Backends that say nothing of it knew one only.
+                           .isolation = greeting.value("isolation", "namespaces"),
                            .lifeline = std::move(connection)};
 }
 

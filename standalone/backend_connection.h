@@ -19,6 +19,7 @@ namespace contree::standalone {
 struct BackendConnection {
   ApiEndpoint endpoint;
   pid_t pid = 0;
+  std::string isolation;  // of its commands
   UniqueFd lifeline;
 };
 

@@ -366,6 +366,7 @@ absl::Status RunDemo(const Options& options, std::ostream& out, bool is_watched)
   std::vector<std::string> command = {"/proc/self/exe", "--local",        "--mode",
                                       "stdio",          "--state-dir",    options.state_dir,
                                       "--log-level",    options.log_level};
+  command.push_back(absl::StrCat("--isolation=", options.isolation));
   for (const std::string& registry : options.insecure_registries) {
     command.push_back(absl::StrCat("--insecure-registry=", registry));
   }

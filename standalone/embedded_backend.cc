@@ -140,6 +140,12 @@ absl::StatusOr<BackendConnection> EmbeddedBackend::JoinOrStart() {
     RETURN_IF_ERROR(StartBackend());
     joined = ConnectToBackend(options_.state_dir, wake_.get());
   }
+  if (joined.ok() && joined->isolation != options_.isolation) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the backend of ", options_.state_dir, " (process ", joined->pid,
+                     ") runs with --isolation=", joined->isolation, ", not ", options_.isolation,
+                     ": end the programs that use it, or name another --state-dir"));
+  }
   return joined;
 }
 
@@ -153,8 +159,8 @@ absl::Status EmbeddedBackend::StartBackend() {
 
   constexpr int kReadyFd = 3;
   std::vector<std::string> words = options_.program;
-  words.insert(words.end(),
-               {"--state-dir", options_.state_dir, "--ready-fd", std::to_string(kReadyFd)});
+  words.insert(words.end(), {"--state-dir", options_.state_dir, "--isolation", options_.isolation,
+                             "--ready-fd", std::to_string(kReadyFd)});
   words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);

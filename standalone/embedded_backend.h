@@ -30,6 +30,8 @@ struct EmbeddedBackendOptions {
   // The program and first arguments that run a backend; "--state-dir DIR --ready-fd N" and
   // `arguments` follow.
   std::vector<std::string> program = {"/proc/self/exe", "local-backend"};
+  // How commands are to be isolated: a backend that isolates them otherwise is not joined.
+  std::string isolation = "namespaces";
   std::vector<std::string> arguments = {};
 };
 
@@ -42,8 +44,8 @@ class EmbeddedBackend final : public ApiEndpointSource {
 
   // Waits until the backend serves, joining it anew if it went away.
   // DeadlineExceeded: not until context.deadline. Cancelled: context.stop. FailedPrecondition: this
-  // machine cannot isolate commands, or the backend cannot start for another reason; the message is
-  // the backend's own.
+  // machine cannot isolate commands, another program has the backend run with another isolation, or
+  // the backend cannot start for another reason; the message is the backend's own.
   absl::StatusOr<ApiEndpoint> EndpointFor(const CallContext& context) override;
 
  private:

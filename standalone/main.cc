@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
     backend.state_dir = options.state_dir;
     backend.on_demand = true;
     backend.ready_fd = options.ready_fd;
+    backend.isolation = options.isolation;
     backend.insecure_registries = options.insecure_registries;
     backend.private_registries = options.private_registries;
     return contree::RunLocalBackend(backend);

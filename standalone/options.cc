@@ -291,6 +291,13 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
   app.add_flag("--no-watch,--no_watch", options.no_watch,
                "Walk a directory for each rsync instead of watching it for changes in between")
       ->envname("CONTREE_MCP_NO_WATCH");
+  app.add_option(
+         "--isolation", options.isolation,
+         "What the embedded backend isolates commands by: namespaces, or gvisor (slower, no "
+         "network, needs the package runsc and cgroups)")
+      ->check(CLI::IsMember({"namespaces", "gvisor"}))
+      ->envname("CONTREE_MCP_ISOLATION")
+      ->capture_default_str();
   app.add_option("--insecure-registry,--insecure_registry", options.insecure_registries,
                  "HOST[:PORT] of a registry to import from without TLS; may be repeated")
       ->envname("CONTREE_MCP_INSECURE_REGISTRIES")

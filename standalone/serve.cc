@@ -114,7 +114,9 @@ absl::Status Serve(const Options& options) {
   std::unique_ptr<ApiEndpointSource> platform;
   if (options.url.empty()) {
     platform = std::make_unique<EmbeddedBackend>(
-        EmbeddedBackendOptions{.state_dir = state_dir, .arguments = RegistryFlags(options)});
+        EmbeddedBackendOptions{.state_dir = state_dir,
+                               .isolation = options.isolation,
+                               .arguments = RegistryFlags(options)});
   } else {
     platform = std::make_unique<ConfiguredPlatform>(options);
   }

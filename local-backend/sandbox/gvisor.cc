@@ -34,9 +34,9 @@ std::vector<std::string> GvisorCommand(const GvisorOptions& options) {
   const auto add = [&command](std::initializer_list<std::string> words) {
     command.insert(command.end(), words);
   };
-  // When bubblewrap ends, the kernel ends all of runsc's processes: they are in its pid namespace.
+  // runsc is process 1: its end is told when the kernel has ended all that it started.
   add({"--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-       "--die-with-parent", "--new-session", "--clearenv"});
+       "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"});
   add({"--tmpfs", "/", "--ro-bind", options.runsc, "/runsc", "--bind", options.root, "/image"});
   // runsc makes the places of its mounts; in there, not in the image.
   add({"--tmpfs", "/image/dev", "--dir", absl::StrCat("/image", kInitDirectory)});

@@ -369,17 +369,22 @@ TEST_F(GvisorTest, ThereIsNoNetworkButLoopback) {
   EXPECT_THAT(result.out, HasSubstr("nc: "));
 }
 
-TEST_F(GvisorTest, ANormalRunIsNotTooSlow) {
+absl::Duration MedianOfTrue(SandboxLauncher& launcher) {
   std::vector<absl::Duration> times;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 15; ++i) {
     const absl::Time began = absl::Now();
-    const Result result = Run(TestSpec({TestBusyboxLayer()}, {"/bin/true"}));
-    ASSERT_OK(result.exit);
+    EXPECT_OK(launcher.Run(TestSpec({TestBusyboxLayer()}, {"/bin/true"}), CancelEvent(), {}));
     times.push_back(absl::Now() - began);
   }
-  std::sort(times.begin(), times.end());
-  std::cout << "/bin/true, p50: " << times[4] << std::endl;
-  EXPECT_LT(times[4], absl::Seconds(10));
+  std::nth_element(times.begin(), times.begin() + 7, times.end());
+  return times[7];
+}
+
+TEST_F(GvisorTest, StartsInLessThanTwoSeconds) {
+  const absl::Duration here = MedianOfTrue(*launcher_);
+  std::cout << "/bin/true, p50: " << here
+            << "; in the default tier: " << MedianOfTrue(TestLauncher()) << std::endl;
+  EXPECT_LT(here, absl::Seconds(2));
 }
 
 }  // namespace

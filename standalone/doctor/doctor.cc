@@ -33,34 +33,42 @@ T Of(const T* names, const Check& check) {
 }
 
 // Joins or starts the backend, which runs a command in a sandbox before it serves.
-absl::StatusOr<PlatformAnswer> AskEmbeddedBackend(const std::string& state_dir) {
-  ASSIGN_OR_RETURN(const std::string directory, MakePrivateDirectory(state_dir));
-  EmbeddedBackend backend({.state_dir = directory});
+absl::StatusOr<PlatformAnswer> AskEmbeddedBackend(const Options& options) {
+  ASSIGN_OR_RETURN(const std::string directory, MakePrivateDirectory(options.state_dir));
+  EmbeddedBackend backend({.state_dir = directory, .isolation = options.isolation});
   ASSIGN_OR_RETURN(const ApiEndpoint endpoint,
                    backend.EndpointFor(NewCallContext(kBackendTimeout)));
   return AskPlatform(endpoint, kPlatformTimeout);
 }
 
-Check CheckBackend(const std::string& state_dir, const absl::StatusOr<PlatformAnswer>& answer) {
+Check CheckBackend(const Options& options, const absl::StatusOr<PlatformAnswer>& answer) {
   Check check = CheckPlatform("backend", answer);
   if (check.state == State::kOk) {
-    check.detail = absl::StrCat("ran a command in a sandbox, ", check.detail);
+    check.detail = absl::StrCat("ran a command in a sandbox (--isolation=", options.isolation,
+                                "), ", check.detail);
   } else {
     check.remedy =
-        absl::StrCat("mend what fails above; its log: ", state_dir, "/local-backend.log");
+        absl::StrCat("mend what fails above; its log: ", options.state_dir, "/local-backend.log");
   }
   return check;
 }
 
+Check CheckNetworkOf(const Options& options) {
+  if (options.isolation != "gvisor") return CheckNetwork();
+  return {.name = "network",
+          .state = State::kNotNeeded,
+          .detail = "sandboxes have loopback only with --isolation=gvisor"};
+}
+
 std::vector<Check> ChecksOfThisMachine(const Options& options) {
   // Those that fork come first, while there are no threads.
-  std::vector<Check> checks = {CheckUserNamespaces(), CheckSubordinateIds(),
-                               CheckSeccomp(),        CheckCgroups(),
-                               CheckNetwork(),        CheckDisk(options.state_dir)};
+  std::vector<Check> checks = {CheckUserNamespaces(),   CheckSubordinateIds(),
+                               CheckSeccomp(),          CheckCgroups(),
+                               CheckNetworkOf(options), CheckDisk(options.state_dir)};
   for (Check& helper : CheckHelpers()) checks.push_back(std::move(helper));
   checks.push_back(CheckCredentials(options));
-  const absl::StatusOr<PlatformAnswer> answer = AskEmbeddedBackend(options.state_dir);
-  checks.push_back(CheckBackend(options.state_dir, answer));
+  const absl::StatusOr<PlatformAnswer> answer = AskEmbeddedBackend(options);
+  checks.push_back(CheckBackend(options, answer));
   checks.push_back({.name = "upstream",
                     .state = State::kNotNeeded,
                     .detail = "commands run on this machine, by the embedded backend"});
