@@ -80,7 +80,7 @@ class ServiceChannelTest : public testing::Test {
     v1::RunInstanceRequest request;
     request.set_command(command);
     v1::RunInstanceResponse response;
-    const grpc::Status status = stub_->RunInstance(&context, request, &response);
+    grpc::Status status = stub_->RunInstance(&context, request, &response);
     EXPECT_EQ(response.operation_id(), status.ok() ? command : "");
     return status;
   }

@@ -122,8 +122,8 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
 absl::Status CheckReach(const GrpcServerOptions& options, const std::string& host) {
   if (IsLoopback(host)) return absl::OkStatus();
   std::vector<absl::string_view> missing;
-  if (options.authenticator == nullptr) missing.push_back("--auth=keys or --auth=jwt");
-  if (options.tls.certificate.empty()) missing.push_back("--tls-cert and --tls-key");
+  if (options.authenticator == nullptr) missing.emplace_back("--auth=keys or --auth=jwt");
+  if (options.tls.certificate.empty()) missing.emplace_back("--tls-cert and --tls-key");
   if (missing.empty()) return absl::OkStatus();
   return absl::PermissionDeniedError(absl::StrCat(
       "refusing to listen on ", host, ": beyond this machine it takes authentication and TLS, and ",

@@ -174,7 +174,7 @@ class RollingRestartTest : public testing::Test {
   absl::Status CallNumber(int number) {
     const auto call = [&](const std::string& tool, const json& arguments) {
       CountOpen(tool, 1);
-      const absl::StatusOr<json> output = clients_.Call(number, tool, arguments);
+      absl::StatusOr<json> output = clients_.Call(number, tool, arguments);
       CountOpen(tool, -1);
       return output;
     };
@@ -191,7 +191,7 @@ class RollingRestartTest : public testing::Test {
         if (!run.ok()) return run.status();
         ++runs_;
         const absl::MutexLock lock(&mutex_);
-        started_.push_back({run->at("operation_id"), word + "\n"});
+        started_.emplace_back(run->at("operation_id"), word + "\n");
         return absl::OkStatus();
       }
       case 20: {
