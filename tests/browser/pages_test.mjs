@@ -1,6 +1,8 @@
 // The pages for people, in Chromium, against contree-mcp on its embedded backend.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { createServer } from "node:http";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -21,6 +23,41 @@ const server = {
   call: (name, args) => mcpClient(contree.url).call(name, args),
 };
 let browser;
+
+// Speaks as much of the registry protocol as a pull of one image takes; its layer comes only after goOn().
+async function slowRegistry() {
+  const digestOf = (bytes) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  const header = Buffer.alloc(512);
+  header.write("hello.txt", 0);
+  header.write("0000644\0", 100);
+  header.write("0000000\0", 108);
+  header.write("0000000\0", 116);
+  header.write("00000000005\0", 124);
+  header.write("00000000000\0", 136);
+  header.write("        0ustar\x0000", 148);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  const content = Buffer.alloc(512);
+  content.write("hello");
+  const layer = Buffer.concat([header, content, Buffer.alloc(1024)]);
+  const config = Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [digestOf(layer)] } }));
+  const types = { manifest: "application/vnd.oci.image.manifest.v1+json", config: "application/vnd.oci.image.config.v1+json", layer: "application/vnd.oci.image.layer.v1.tar" };
+  const described = (mediaType, bytes) => ({ mediaType, digest: digestOf(bytes), size: bytes.length });
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: types.manifest, config: described(types.config, config), layers: [described(types.layer, layer)] }));
+  let goOn;
+  const mayGoOn = new Promise((resolve) => (goOn = resolve));
+  const http = createServer(async (request, response) => {
+    const send = (bytes, type) => response.writeHead(200, { "Content-Type": type, "Content-Length": bytes.length, "Docker-Content-Digest": digestOf(bytes) }).end(request.method === "HEAD" ? undefined : bytes);
+    if (request.url === "/v2/") return response.writeHead(200).end("{}");
+    if (request.url.includes("/manifests/")) return send(manifest, types.manifest);
+    if (request.url.endsWith(digestOf(config))) return send(config, types.config);
+    if (!request.url.endsWith(digestOf(layer))) return response.writeHead(404).end();
+    await mayGoOn;
+    send(layer, "application/octet-stream");
+  });
+  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
+  return { host: `127.0.0.1:${http.address().port}`, goOn, close: () => (goOn(), http.closeAllConnections(), http.close()) };
+}
 
 before(async () => {
   browser = await launch();
@@ -221,6 +258,24 @@ for (const [name, look] of Object.entries(looks)) {
     await closePage(page);
   });
 }
+
+test("an import shows how far it is", async () => {
+  const registry = await slowRegistry();
+  try {
+    const page = await open("console");
+    const started = await server.call("import_image", { registry_url: `docker://${registry.host}/team/app:1`, tag: "team/app:1", wait: false, i_accept_that_anonymous_access_might_be_rate_limited: true });
+    await page.locator(`a[href="#/operations/${started.operation_id}"]`).click();
+    const output = page.locator("pre.output");
+    await until("the layer that is being fetched", async () => /layer 1 of 1/.test(await output.innerText()), 10_000);
+    assert.match(await page.locator(".operation .facts").innerText(), /executing/);
+    registry.goOn();
+    await until("its end", async () => (await page.locator(".operation .state").innerText()) === "success", 10_000);
+    await page.locator(".image-tree, [role=tree]").getByText("team/app:1").waitFor({ timeout: 15_000 });
+    await closePage(page);
+  } finally {
+    registry.close();
+  }
+});
 
 test("a picture in an image is shown", async () => {
   const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";

@@ -5,6 +5,8 @@
 // Methods come from reflection, tools and resources from their lists, so that a new one without a
 // case here fails the test.
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -367,6 +369,27 @@ TEST_F(TenantsTest, EveryRouteOfTheConsoleIsOnesOwn) {
       ExpectNothingOfAlphas(AsOfNobody(response.body), tool);
     }
   }
+}
+
+TEST_F(TenantsTest, SyncsAreShownToTheirTenantOnly) {
+  const std::string source = installation_->workspace() + "/alphas-project";
+  std::filesystem::create_directory(source);
+  std::ofstream(source + "/file") << "x";
+  const json synced = CallOk(kAlphaKey, "rsync", {{"source", source}, {"destination", "/project"}});
+  const auto syncs = [](const std::string& key) {
+    const auto response = Client(key).Exchange({.method = "GET", .target = "/console/api/syncs"});
+    EXPECT_OK(response);
+    return response.ok() ? absl::StrCat(response->status, " ", response->body) : "";
+  };
+  EXPECT_THAT(syncs(kAlphaKey), HasSubstr(source));
+  EXPECT_THAT(syncs(kAlphaKey), HasSubstr("\"principal\":\"ann\""));
+  EXPECT_THAT(syncs(kAlphaKey), HasSubstr(synced.at("directory_state_id").get<std::string>()));
+  EXPECT_THAT(syncs(kBetaKey), testing::StartsWith("200 "));
+  EXPECT_THAT(syncs(kBetaKey), testing::Not(HasSubstr("alphas-project")));
+  EXPECT_THAT(syncs(kBetaKey),
+              testing::Not(HasSubstr(synced.at("directory_state_id").get<std::string>())));
+  EXPECT_THAT(syncs(""), testing::StartsWith("401 "));
+  EXPECT_THAT(syncs("wrong"), testing::StartsWith("401 "));
 }
 
 TEST_F(TenantsTest, AKeyForReadingRunsNothing) {
