@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/text/utf8.h"
 
 namespace contree::gateway {
 namespace {
@@ -24,7 +25,8 @@ int HexDigit(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// nullopt: an escape that is cut or no hexadecimal number, or NUL, which no name or path holds.
+// nullopt: an escape that is cut or no hexadecimal number, NUL, which no name or path holds, or
+// what is not UTF-8: all that is asked for by a name goes through JSON and Protobuf strings.
 std::optional<std::string> PercentDecode(absl::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());
@@ -41,6 +43,7 @@ std::optional<std::string> PercentDecode(absl::string_view text) {
     if (c == '\0') return std::nullopt;
     decoded.push_back(c);
   }
+  if (!IsUtf8(decoded)) return std::nullopt;
   return decoded;
 }
 

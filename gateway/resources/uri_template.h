@@ -21,9 +21,9 @@ class UriTemplate {
   // there twice).
   static absl::StatusOr<UriTemplate> Parse(absl::string_view text);
 
-  // The variables, percent-decoded; nullopt: it does not fit, or an escape is broken or NUL. A
-  // variable takes as little as the literal behind it lets it, no "/", and at least one character.
-  // A variable at the end takes all that is left, with every "/".
+  // The variables, percent-decoded; nullopt: it does not fit, an escape is broken or NUL, or a
+  // value is not UTF-8. A variable takes as little as the literal behind it lets it, no "/", and at
+  // least one character. A variable at the end takes all that is left, with every "/".
   std::optional<std::map<std::string, std::string>> Match(absl::string_view uri) const;
 
  private:

@@ -27,7 +27,7 @@ TEST(UriTemplateTest, ValuesArePercentDecoded) {
   EXPECT_THAT(
       file.Match("contree://image/tag%3Acommon%2Fpython/read/a%20b%c3%A9"),
       Optional(ElementsAre(Pair("image", "tag:common/python"), Pair("path", "a b\xc3\xa9"))));
-  for (const char* broken : {"%", "%4", "%zz", "a%00b", ""}) {
+  for (const char* broken : {"%", "%4", "%zz", "a%00b", "%84", "a%C3", "%ED%A0%80", ""}) {
     EXPECT_THAT(file.Match(std::string("contree://image/x/read/") + broken), Eq(std::nullopt))
         << broken;
   }

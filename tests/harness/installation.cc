@@ -51,11 +51,10 @@ Installation::Installation(const std::string& registry) {
   sync_service_ = Field(
       Start("sync-service/sync-service", "sync-service", {"--contree-service", contree_service_}),
       "grpc");
-  EXPECT_OK(MakePrivateDirectory(workspace()));
   ServerProcess& gateway =
       Start("gateway/contree-gateway", "gateway",
             {"--http-port", "0", "--contree-service", contree_service_, "--auth-service",
-             auth_service_, "--sync-service", sync_service_, "--workspace-root", workspace()});
+             auth_service_, "--sync-service", sync_service_});
   mcp_url_ = Field(gateway, "mcp");
   gateway_grpc_ = Field(gateway, "grpc");
 }

@@ -29,8 +29,6 @@ class Installation {
   const std::string& sync_service() const { return sync_service_; }
   const std::string& gateway_grpc() const { return gateway_grpc_; }
   const std::string& mcp_url() const { return mcp_url_; }
-  // The directory whose files the gateway may touch.
-  std::string workspace() const { return directory_.File("workspace"); }
   // All that the programs have logged.
   std::string Logs();
 

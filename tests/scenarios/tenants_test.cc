@@ -5,8 +5,6 @@
 // Methods come from reflection, tools and resources from their lists, so that a new one without a
 // case here fails the test.
 
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -330,6 +328,7 @@ TEST_F(TenantsTest, EveryRouteOfTheConsoleIsOnesOwn) {
   const auto routes = [](const Things& t) {
     return std::vector<std::string>{
         "/console/api/tree",
+        "/console/api/syncs",
         "/console/api/operations?limit=1000",
         "/console/api/operations/" + t.operation,
         "/console/api/operations/" + t.running,
@@ -352,7 +351,7 @@ TEST_F(TenantsTest, EveryRouteOfTheConsoleIsOnesOwn) {
     EXPECT_THAT(get("", with_alphas[i]), testing::StartsWith("401 "));
     EXPECT_THAT(get("wrong", with_alphas[i]), testing::StartsWith("401 "));
   }
-  EXPECT_THAT(get(kAlphaKey, with_alphas[6]), HasSubstr(kSecretFile));
+  EXPECT_THAT(get(kAlphaKey, with_alphas[7]), HasSubstr(kSecretFile));
   for (const auto& [tool, arguments] :
        std::map<std::string, json>{{"cancel_operation", {{"operation_id", alpha_.running}}},
                                    {"list_files", {{"image", alpha_.image}}},
@@ -369,27 +368,6 @@ TEST_F(TenantsTest, EveryRouteOfTheConsoleIsOnesOwn) {
       ExpectNothingOfAlphas(AsOfNobody(response.body), tool);
     }
   }
-}
-
-TEST_F(TenantsTest, SyncsAreShownToTheirTenantOnly) {
-  const std::string source = installation_->workspace() + "/alphas-project";
-  std::filesystem::create_directory(source);
-  std::ofstream(source + "/file") << "x";
-  const json synced = CallOk(kAlphaKey, "rsync", {{"source", source}, {"destination", "/project"}});
-  const auto syncs = [](const std::string& key) {
-    const auto response = Client(key).Exchange({.method = "GET", .target = "/console/api/syncs"});
-    EXPECT_OK(response);
-    return response.ok() ? absl::StrCat(response->status, " ", response->body) : "";
-  };
-  EXPECT_THAT(syncs(kAlphaKey), HasSubstr(source));
-  EXPECT_THAT(syncs(kAlphaKey), HasSubstr("\"principal\":\"ann\""));
-  EXPECT_THAT(syncs(kAlphaKey), HasSubstr(synced.at("directory_state_id").get<std::string>()));
-  EXPECT_THAT(syncs(kBetaKey), testing::StartsWith("200 "));
-  EXPECT_THAT(syncs(kBetaKey), testing::Not(HasSubstr("alphas-project")));
-  EXPECT_THAT(syncs(kBetaKey),
-              testing::Not(HasSubstr(synced.at("directory_state_id").get<std::string>())));
-  EXPECT_THAT(syncs(""), testing::StartsWith("401 "));
-  EXPECT_THAT(syncs("wrong"), testing::StartsWith("401 "));
 }
 
 TEST_F(TenantsTest, AKeyForReadingRunsNothing) {
