@@ -20,6 +20,7 @@
 #include "common/status/grpc_status.h"
 #include "common/status/status_macros.h"
 #include "common/text/json_text.h"
+#include "common/text/utf8.h"
 #include "gateway/resources/mime_type.h"
 #include "gateway/tools/follow_operation.h"
 #include "gateway/tools/image_json.h"
@@ -282,6 +283,11 @@ void ConsoleApi::Handle(HttpExchange& exchange, absl::string_view route,
   }
   const std::optional<Caller> caller = admission.Admit(exchange);
   if (!caller.has_value() || !admission.Allow(*caller, Scope::kRead, exchange)) return;
+  // All of them become Protobuf strings.
+  if (!IsUtf8(route) || !IsUtf8(exchange.Query("image").value_or("")) ||
+      !IsUtf8(exchange.Query("path").value_or(""))) {
+    return RespondError(exchange, 400, "an image, a path and an operation are named in UTF-8");
+  }
   absl::string_view rest = route;
   if (exchange.method() == "GET") {
     if (route == "tree") return SendTree(*caller, exchange);

@@ -140,6 +140,15 @@ TEST_F(WebSiteTest, FollowingWhatIsNotThereSaysSo) {
               testing::AllOf(HasSubstr("event: failed\n"), HasSubstr("none")));
 }
 
+TEST_F(WebSiteTest, NamesThatAreNotUtf8AreRefused) {
+  for (const char* target : {"/console/api/file?image=tag:busybox:latest&path=/%84",
+                             "/console/api/file?image=%84&path=/", "/console/api/operations/%84",
+                             "/console/api/operations/%84/events"}) {
+    EXPECT_EQ(Get(target).status, 400) << target;
+    EXPECT_THAT(Get(target).body, HasSubstr("UTF-8")) << target;
+  }
+}
+
 TEST_F(WebSiteTest, FilesAreSavedNotShown) {
   backend_.service().AddFile("/a/page.html", "<script>alert(1)</script>");
   const HttpResponse file = Get("/console/api/file?image=tag:busybox:latest&path=/a/page.html");
