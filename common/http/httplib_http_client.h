@@ -26,7 +26,7 @@ struct HttplibHttpClientOptions {
   // Exchanges at once, streams included; one more waits for its turn until its deadline.
   size_t max_connections = 2048;
   // Connections that are kept open between exchanges.
-  size_t max_idle_connections = 16;
+  size_t max_idle_connections = 32;
   // One that was idle for longer is closed instead of used, before the server closes it under a
   // POST.
   absl::Duration max_idle = absl::Seconds(4);

@@ -198,12 +198,10 @@ absl::Status FileStore::Upload::Spill() {
 
 absl::StatusOr<StoredFile> FileStore::Upload::Finish(const std::string& project) {
   const std::string sha256 = hash_.FinishHex();
-  absl::StatusOr<StoredFile> known = store_.Touch(project, sha256);
-  if (known.ok() || !absl::IsNotFound(known.status())) return known;
-  if (path_.empty()) {
-    RETURN_IF_ERROR(CheckRoom());
-  } else {
-    RETURN_IF_ERROR(Spill());
+  if (const absl::Status room = path_.empty() ? CheckRoom() : Spill(); !room.ok()) {
+    absl::StatusOr<StoredFile> known = store_.Touch(project, sha256);  // which needs no room
+    if (known.ok()) return known;
+    return room;
   }
   file_.Reset();
   const std::string path = store_.Path(sha256);
@@ -219,8 +217,6 @@ absl::StatusOr<StoredFile> FileStore::Upload::Finish(const std::string& project)
                              .content = std::move(held_)};
   const absl::Status published = store_.Publish(publication);
   path_ = std::move(publication.path);
-  if (absl::IsAlreadyExists(published))
-    return store_.Touch(project, sha256);  // somebody was faster
   RETURN_IF_ERROR(published);
   return std::move(publication.file);
 }
@@ -253,19 +249,24 @@ absl::Status FileStore::Publish(Publication& publication) {
 }
 
 absl::Status FileStore::PublishOne(sqlite::Connection& connection, Publication& publication) {
-  const StoredFile& file = publication.file;
+  StoredFile& file = publication.file;
   const std::string path = Path(file.sha256);
   const int64_t nanos = absl::ToUnixNanos(file.created_at);
-  RETURN_IF_ERROR(
-      connection
-          .Execute("INSERT INTO files (uuid, project, sha256, size, created_at, "
-                   "updated_at, used_at, is_synced) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                   {file.uuid, publication.project, file.sha256, file.size, nanos, nanos, nanos})
-          .status());
+  const std::string uuid = file.uuid;
+  RETURN_IF_ERROR(connection.Query(
+      "INSERT INTO files (uuid, project, sha256, size, created_at, updated_at, used_at, is_synced) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (sha256, project) DO UPDATE SET "
+      "updated_at = excluded.updated_at, used_at = excluded.used_at RETURNING uuid, created_at",
+      {uuid, publication.project, file.sha256, file.size, nanos, nanos, nanos},
+      [&file](const sqlite::Row& row) {
+        file.uuid = row.String(0);
+        file.created_at = absl::FromUnixNanos(row.Int(1));
+      }));
+  if (file.uuid != uuid) return absl::OkStatus();  // the project has it
   const absl::Status placed = Place(publication, path);
   if (placed.ok()) return absl::OkStatus();
   // The others of the transaction are to stay.
-  RETURN_IF_ERROR(connection.Execute("DELETE FROM files WHERE uuid = ?", {file.uuid}).status());
+  RETURN_IF_ERROR(connection.Execute("DELETE FROM files WHERE uuid = ?", {uuid}).status());
   return placed;
 }
 

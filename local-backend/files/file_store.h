@@ -101,7 +101,7 @@ class FileStore {
   absl::StatusOr<std::vector<std::string>> StrayBytes();
   absl::Status RemoveBytes(const std::vector<std::string>& hashes);
   absl::StatusOr<StoredFile> Touch(const std::string& project, const std::string& sha256);
-  // A new row and the bytes that it names. AlreadyExists: the project has such a row.
+  // A new row and the bytes that it names; where the project has such a row, that one is told.
   struct Publication {
     StoredFile file;
     std::string project;
