@@ -21,7 +21,7 @@ HashedFile::Outcome OutcomeOf(int error) {
 
 }  // namespace
 
-FileReader::FileReader() : piece_(std::make_unique<char[]>(kFilePieceBytes)) {}
+FileReader::FileReader() : piece_(std::make_unique_for_overwrite<char[]>(kFilePieceBytes)) {}
 
 HashedFile FileReader::Hash(const TreeRoot& root, const FileInTree& file,
                             const std::stop_token& stop) {

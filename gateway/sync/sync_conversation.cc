@@ -32,9 +32,12 @@ using sync::v1::SyncResponse;
 
 constexpr int kHashThreads = 2;
 // What one message of hashes covers at most.
+constexpr size_t kMinHashBatchFiles = 50;
 constexpr size_t kHashBatchFiles = 256;
 constexpr int64_t kHashBatchBytes = 8 << 20;
 constexpr size_t kMessageBytes = 512 << 10;
+// sync-service uploads as many small files together.
+constexpr int kContentsPerMessage = 32;
 constexpr absl::Duration kReportEvery = absl::Milliseconds(250);
 // How often a file is hashed anew because it changed before it was sent.
 constexpr int kMaxVoidContents = 3;
@@ -252,10 +255,12 @@ class Conversation {
   std::vector<FileNumber> TakeToHash() {
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(this, &Conversation::MayHash));
+    // Few files are shared out between the threads.
+    const size_t most =
+        std::clamp(to_hash_.size() / kHashThreads, kMinHashBatchFiles, kHashBatchFiles);
     std::vector<FileNumber> batch;
     int64_t bytes = 0;
-    while (!ended_ && !to_hash_.empty() && batch.size() < kHashBatchFiles &&
-           bytes < kHashBatchBytes) {
+    while (!ended_ && !to_hash_.empty() && batch.size() < most && bytes < kHashBatchBytes) {
       const FileNumber number = to_hash_.front();
       to_hash_.pop_front();
       bytes += tree_.directories[number.directory]->listing.sizes(static_cast<int>(number.file));
@@ -360,7 +365,8 @@ class Conversation {
         content.set_data(piece.data(), piece.size());
         content.set_last(is_last);
         size += piece.size() + 16;
-        if (size >= kMessageBytes) is_taken = flush();
+        if (size >= kMessageBytes || request.contents().contents_size() >= kContentsPerMessage)
+          is_taken = flush();
         absl::MutexLock lock(&mutex_);
         progress_.bytes_sent += static_cast<int64_t>(piece.size());
         if (is_last) ++progress_.files_sent;

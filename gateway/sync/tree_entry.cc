@@ -164,9 +164,13 @@ UniqueFd OpenTreeFile(const TreeRoot& root, const std::string& path, bool is_lin
     return UniqueFd(open(absl::StrCat("/proc/self/fd/", root.fd.get()).c_str(),
                          O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   }
-  return OpenBelow(
-      root.fd.get(), path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY,
-      is_link ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  const uint64_t resolve =
+      is_link ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+  // Reading leaves no trace in the tree, where the file is the user's own.
+  UniqueFd fd = OpenBelow(root.fd.get(), path.c_str(), kFlags | O_NOATIME, resolve);
+  if (!fd.is_open() && errno == EPERM) fd = OpenBelow(root.fd.get(), path.c_str(), kFlags, resolve);
+  return fd;
 }
 
 }  // namespace contree::gateway
