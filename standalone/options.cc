@@ -384,7 +384,8 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
       break;
     case Command::kDoctor:
     case Command::kStatus:
-      options.platform_problem = std::string(ResolvePlatform(local, options).message());
+      if (options.remote.empty())
+        options.platform_problem = std::string(ResolvePlatform(local, options).message());
       break;
     case Command::kServe:
       if (options.remote.empty()) status = ResolvePlatform(local, options);

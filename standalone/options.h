@@ -58,8 +58,8 @@ struct Options {
   std::string remote_token_file;
   std::string remote_ca;
 
-  // Of kDoctor and kStatus: why flags, environment and files name no platform; empty: they do, or
-  // name none.
+  // Of kDoctor and kStatus without a remote: why flags, environment and files name no platform;
+  // empty: they do, or name none.
   std::string platform_problem;
   bool json = false;  // one JSON object instead of lines; of kRegistry too
 

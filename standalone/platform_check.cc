@@ -9,11 +9,14 @@
 #include "absl/time/clock.h"
 #include "common/http/httplib_http_client.h"
 #include "common/rpc/call_context.h"
+#include "common/rpc/grpc_context.h"
 #include "common/server/listen_address.h"
+#include "common/status/grpc_status.h"
 #include "common/status/status_context.h"
 #include "common/status/status_macros.h"
 #include "common/time/clock.h"
 #include "contree-service/api/contree_api.h"
+#include "contree/v1/contree_service.grpc.pb.h"
 
 namespace contree::standalone {
 namespace {
@@ -56,6 +59,14 @@ std::string HostOf(absl::string_view url) {
   return std::string(url.substr(0, url.find(':')));
 }
 
+PlatformAnswer AnswerOf(const v1::GetIdentityResponse& identity, absl::Time asked_at) {
+  return {.permissions = {identity.permissions().begin(), identity.permissions().end()},
+          .operations = {identity.operations().begin(), identity.operations().end()},
+          .platform_time = std::nullopt,
+          .asked_at = asked_at,
+          .took = absl::Now() - asked_at};
+}
+
 }  // namespace
 
 absl::StatusOr<PlatformAnswer> AskPlatform(const ApiEndpoint& endpoint, absl::Duration timeout) {
@@ -71,15 +82,24 @@ absl::StatusOr<PlatformAnswer> AskPlatform(const ApiEndpoint& endpoint, absl::Du
   RetryPolicy retry;
   retry.max_attempts = 3;
   const ContreeApi api(client, endpoint, &clock, retry);
-  PlatformAnswer answer;
-  answer.asked_at = absl::Now();
+  const absl::Time asked_at = absl::Now();
   const absl::StatusOr<v1::GetIdentityResponse> identity = api.WhoAmI(NewCallContext(timeout));
   if (!identity.ok()) return Annotate(identity.status(), endpoint.base_url);
-  answer.took = absl::Now() - answer.asked_at;
-  answer.permissions = {identity->permissions().begin(), identity->permissions().end()};
-  answer.operations = {identity->operations().begin(), identity->operations().end()};
+  PlatformAnswer answer = AnswerOf(*identity, asked_at);
   answer.platform_time = client->date();
   return answer;
+}
+
+absl::StatusOr<PlatformAnswer> AskRemote(const RemoteOptions& options, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, ConnectToRemote(options));
+  const auto stub = v1::ContreeService::NewStub(channel);
+  OutgoingCall call(NewCallContext(timeout));
+  v1::GetIdentityResponse identity;
+  const absl::Time asked_at = absl::Now();
+  const grpc::Status status =
+      stub->GetIdentity(call.client_context(), v1::GetIdentityRequest(), &identity);
+  if (!status.ok()) return Annotate(FromGrpcStatus(status), options.url);
+  return AnswerOf(identity, asked_at);
 }
 
 }  // namespace contree::standalone

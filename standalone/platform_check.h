@@ -1,8 +1,8 @@
 #ifndef STANDALONE_PLATFORM_CHECK_H_
 #define STANDALONE_PLATFORM_CHECK_H_
 
-// Asks a ConTree API who it takes us for: whether it is there, whether it knows the token, and what
-// it thinks the time is.
+// Asks a ConTree API, or an installation of these services elsewhere, who it takes us for: whether
+// it is there, whether it knows the token, and what it thinks the time is.
 
 #include <cstdint>
 #include <map>
@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "contree-service/api_endpoint.h"
+#include "standalone/remote_channel.h"
 
 namespace contree::standalone {
 
@@ -27,6 +28,10 @@ struct PlatformAnswer {
 // answers there. InvalidArgument: the base URL is none. PermissionDenied as well: the token would
 // travel unencrypted to another machine. Messages never hold the token.
 absl::StatusOr<PlatformAnswer> AskPlatform(const ApiEndpoint& endpoint, absl::Duration timeout);
+
+// The same of the contree-service behind contree-mcp --remote, whose time is not known. The errors
+// are ConnectToRemote's and the service's own; what the service uses may be what does not answer.
+absl::StatusOr<PlatformAnswer> AskRemote(const RemoteOptions& options, absl::Duration timeout);
 
 }  // namespace contree::standalone
 

@@ -137,6 +137,13 @@ class LossTellingFactory final : public grpc::experimental::ClientInterceptorFac
 
 }  // namespace
 
+RemoteOptions RemoteOf(const Options& options) {
+  return {.url = options.remote,
+          .token = options.remote_token,
+          .token_file = options.remote_token_file,
+          .ca_file = options.remote_ca};
+}
+
 absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToRemote(const RemoteOptions& options) {
   ASSIGN_OR_RETURN(const BaseUrl url, ParseBaseUrl(options.url));
   if (!url.is_tls || !url.prefix.empty()) {

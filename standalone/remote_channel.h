@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "standalone/options.h"
 
 namespace contree::standalone {
 
@@ -20,6 +21,9 @@ struct RemoteOptions {
   std::string token_file = "";  // read again when it changes; white space around it does not count
   std::string ca_file = "";     // certificates to trust instead of the system's
 };
+
+// What the flags say of it.
+RemoteOptions RemoteOf(const Options& options);
 
 // It connects with the first call, and again after the connection was lost; a call that fails for
 // that says so (UNAVAILABLE). InvalidArgument: the URL is of another form, there is no token, or a

@@ -88,10 +88,7 @@ std::function<bool(const std::string&)> BrowserOf(const Options& options) {
 // With the services of an installation elsewhere and the files of this machine.
 absl::Status ServeRemote(const Options& options, gateway::Workspace workspace) {
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                   ConnectToRemote({.url = options.remote,
-                                    .token = options.remote_token,
-                                    .token_file = options.remote_token_file,
-                                    .ca_file = options.remote_ca}));
+                   ConnectToRemote(RemoteOf(options)));
   ASSIGN_OR_RETURN(
       const auto gateway,
       gateway::Gateway::Create(

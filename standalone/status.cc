@@ -17,6 +17,7 @@
 #include "standalone/backend_connection.h"
 #include "standalone/directory_size.h"
 #include "standalone/platform_check.h"
+#include "standalone/remote_channel.h"
 
 namespace contree::standalone {
 namespace {
@@ -81,6 +82,19 @@ ordered_json DescribeBackend(const std::string& state_dir) {
   return described;
 }
 
+// The installation of --remote; null: there is none.
+ordered_json DescribeRemote(const Options& options) {
+  if (options.remote.empty()) return nullptr;
+  ordered_json described = {{"url", options.remote}};
+  const absl::StatusOr<PlatformAnswer> answer = AskRemote(RemoteOf(options), kAnswerTimeout);
+  if (answer.ok()) {
+    described["operations"] = answer->operations;
+  } else {
+    described["problem"] = answer.status().message();
+  }
+  return described;
+}
+
 std::string HumanBytes(uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes);
@@ -92,26 +106,33 @@ std::string HumanBytes(uint64_t bytes) {
   return absl::StrFormat(unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
 }
 
+// The operations that somebody tells of, or why they do not.
+void PrintOperations(const ordered_json& teller, std::ostream& out) {
+  const ordered_json operations = teller.value("operations", ordered_json::object());
+  for (const auto& [what, count] : operations.items()) {
+    out << "          " << what << ": " << count << "\n";
+  }
+  if (teller.contains("problem")) {
+    out << "          " << teller.at("problem").get<std::string>() << "\n";
+  }
+}
+
 void PrintBackend(const ordered_json& backend, std::ostream& out) {
   if (!backend.at("running").get<bool>()) {
     out << "backend   does not run; it starts when it is needed\n";
   } else {
     out << "backend   runs as process " << backend.at("pid") << ", serving "
         << backend.at("url").get<std::string>() << "\n";
-    const ordered_json operations = backend.value("operations", ordered_json::object());
-    for (const auto& [what, count] : operations.items()) {
-      out << "          " << what << ": " << count << "\n";
-    }
   }
-  if (backend.contains("problem")) {
-    out << "          " << backend.at("problem").get<std::string>() << "\n";
-  }
+  PrintOperations(backend, out);
 }
 
 }  // namespace
 
 absl::Status RunStatus(const Options& options, std::ostream& out) {
-  const bool embedded = options.url.empty() && options.platform_problem.empty();
+  const ordered_json remote = DescribeRemote(options);
+  std::string platform = options.url.empty() ? "embedded" : options.url;
+  if (!remote.is_null()) platform = options.remote;
   const ordered_json backend = DescribeBackend(options.state_dir);
   ASSIGN_OR_RETURN(const std::vector<Store> stores, Stores(options.state_dir));
   uint64_t total = 0;
@@ -121,7 +142,8 @@ absl::Status RunStatus(const Options& options, std::ostream& out) {
     is_whole = is_whole && store.size.is_whole;
   }
   if (options.json) {
-    ordered_json all = {{"platform", embedded ? "embedded" : options.url}, {"backend", backend}};
+    ordered_json all = {{"platform", platform}, {"backend", backend}};
+    if (!remote.is_null()) all["remote"] = remote;
     if (!options.platform_problem.empty()) all["platform_problem"] = options.platform_problem;
     all["state_dir"] = options.state_dir;
     all["bytes"] = total;
@@ -139,9 +161,10 @@ absl::Status RunStatus(const Options& options, std::ostream& out) {
   if (!options.platform_problem.empty()) {
     out << "platform  unknown: " << options.platform_problem << "\n";
   } else {
-    out << "platform  " << (embedded ? "the embedded backend of this machine" : options.url)
-        << "\n";
+    out << "platform  "
+        << (platform == "embedded" ? "the embedded backend of this machine" : platform) << "\n";
   }
+  if (!remote.is_null()) PrintOperations(remote, out);
   PrintBackend(backend, out);
   out << "data      " << options.state_dir
       << (stores.empty() ? " (nothing yet)"

@@ -8,9 +8,10 @@
 
 namespace contree::standalone {
 
-// `contree-mcp status`: which platform would be used, whether the embedded backend of the state
-// directory runs and what it does, where data lies and how large it is; for programs with
-// options.json. Starts nothing. What cannot be found out is said, not an error.
+// `contree-mcp status`: which platform or installation would be used and what runs there, whether
+// the embedded backend of the state directory runs and what it does, where data lies and how large
+// it is; for programs with options.json. Starts nothing. What cannot be found out is said, not an
+// error.
 absl::Status RunStatus(const Options& options, std::ostream& out);
 
 }  // namespace contree::standalone

@@ -15,6 +15,7 @@
 #include "standalone/doctor/surroundings_checks.h"
 #include "standalone/embedded_backend.h"
 #include "standalone/platform_check.h"
+#include "standalone/remote_channel.h"
 
 namespace contree::standalone {
 namespace {
@@ -91,15 +92,42 @@ std::vector<Check> ChecksOfAPlatform(const Options& options) {
   return checks;
 }
 
+// That the services there answer is all that can be seen from here: what they need is looked at
+// where they run.
+std::vector<Check> ChecksOfARemote(const Options& options) {
+  std::vector<Check> checks = {CheckDisk(options.state_dir)};
+  const absl::StatusOr<PlatformAnswer> answer = AskRemote(RemoteOf(options), kPlatformTimeout);
+  Check check = CheckPlatform("remote", answer);
+  check.detail = absl::StrCat(answer.ok() ? absl::StrCat(options.remote, " ") : "", check.detail);
+  if (!answer.ok()) {
+    check.remedy =
+        absl::IsUnauthenticated(answer.status()) || absl::IsPermissionDenied(answer.status())
+            ? "ask its operator for a key; set CONTREE_MCP_REMOTE_TOKEN or --remote-token-file"
+            : "check --remote, the network, and --remote-ca where its certificate is your own";
+  } else if (check.state != State::kOk) {
+    check.remedy = "ask its operator for a key with these permissions";
+  }
+  checks.push_back(std::move(check));
+  checks.push_back(CheckClock(absl::UnavailableError("its time is not known")));
+  checks.push_back({.name = "isolation",
+                    .state = State::kNotNeeded,
+                    .detail = absl::StrCat("commands run on ", options.remote,
+                                           "; doctor --local looks at this machine")});
+  return checks;
+}
+
+std::vector<Check> ChecksOf(const Options& options) {
+  if (!options.remote.empty()) return ChecksOfARemote(options);
+  if (!options.platform_problem.empty()) {
+    return {CheckDisk(options.state_dir), CheckCredentials(options)};
+  }
+  return options.url.empty() ? ChecksOfThisMachine(options) : ChecksOfAPlatform(options);
+}
+
 }  // namespace
 
 int RunDoctor(const Options& options, std::ostream& out) {
-  std::vector<Check> checks;
-  if (!options.platform_problem.empty()) {
-    checks = {CheckDisk(options.state_dir), CheckCredentials(options)};
-  } else {
-    checks = options.url.empty() ? ChecksOfThisMachine(options) : ChecksOfAPlatform(options);
-  }
+  const std::vector<Check> checks = ChecksOf(options);
   options.json ? PrintChecksAsJson(checks, out) : PrintChecks(checks, out);
   return std::any_of(checks.begin(), checks.end(),
                      [](const Check& check) { return check.state == State::kFailed; })

@@ -10,9 +10,9 @@
 namespace contree::standalone {
 
 // `contree-mcp doctor`: looks at everything that contree-mcp needs as it is set up, and says what
-// is wrong and what mends it; for programs with options.json. Starts the embedded backend if that
-// is what would be used. Returns the exit code: 0 unless a check failed. Call it while the process
-// has one thread.
+// is wrong and what mends it; with options.remote at the way there. JSON with options.json. Starts
+// the embedded backend if that is what would be used. Returns the exit code: 0 unless a check
+// failed. Call it while the process has one thread.
 int RunDoctor(const Options& options, std::ostream& out);
 
 // What it prints.

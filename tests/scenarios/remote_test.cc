@@ -225,6 +225,39 @@ TEST_F(RemoteTest, WithoutTheRightTokenOrAuthorityNothingIsAnswered) {
               HasSubstr("was lost or cannot be made"));
 }
 
+TEST_F(RemoteTest, DoctorAndStatusLookAtTheInstallation) {
+  const auto told = [this](const std::string& command, std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {Program("standalone/contree-mcp"), "--remote",
+                                 "https://" + address_, "--state-dir", temp_.File("laptop")});
+    flags.insert(flags.end(), {command, "--json"});
+    auto process = ServerProcess::Start(flags);
+    EXPECT_OK(process);
+    if (!process.ok()) return json();
+    EXPECT_OK((*process)->Wait());
+    return json::parse((*process)->Output(), nullptr, /*allow_exceptions=*/false);
+  };
+  const auto check = [](const json& told, const std::string& name) {
+    for (const json& one : told.value("checks", json::array())) {
+      if (one["name"] == name) return one;
+    }
+    return json();
+  };
+  const json well = told("doctor", Trusting());
+  EXPECT_EQ(well["ok"], true) << well;
+  EXPECT_EQ(check(well, "remote")["state"], "ok") << well;
+  EXPECT_EQ(told("status", Trusting())["platform"], "https://" + address_);
+  EXPECT_TRUE(told("status", Trusting())["remote"].contains("operations"));
+
+  const json without_token = told("doctor", {"--remote-ca", temp_.File("ca.pem")});
+  EXPECT_EQ(without_token["ok"], false);
+  EXPECT_THAT(check(without_token, "remote").dump(), HasSubstr("CONTREE_MCP_REMOTE_TOKEN"));
+  StopServing();
+  const json ended = told("doctor", Trusting());
+  EXPECT_EQ(ended["ok"], false) << ended;
+  EXPECT_THAT(check(ended, "remote").dump(), HasSubstr("was lost or cannot be made"));
+  EXPECT_THAT(told("status", Trusting())["remote"].dump(), HasSubstr("was lost or cannot be made"));
+}
+
 TEST_F(RemoteTest, WhatIsMissingIsNamedAtTheStart) {
   const auto refused = [this](const std::vector<std::string>& flags, const std::string& what) {
     std::vector<std::string> command = {Program("standalone/contree-mcp"), "--state-dir",
