@@ -5,6 +5,8 @@
 # By default everything is compiled inside, which takes the better part of an hour on two cores. With --build-arg PROGRAMS=prebuilt
 # the programs of `script/build` and the libraries of `script/libraries` are taken from dist/, which must come from the release of
 # Debian that DEBIAN names.
+#
+# With SOURCE_DATE_EPOCH the same sources, base and packages make the same image, byte for byte: docs/operations.md.
 ARG DEBIAN=debian:bookworm-slim
 ARG PROGRAMS=compiled
 
@@ -21,6 +23,8 @@ FROM ${PROGRAMS} AS programs
 
 # What all images have: certificates of the web's authorities, and somebody who is not root.
 FROM ${DEBIAN} AS runtime
+# Named, so that commands here have it: an account says on which day its password was set.
+ARG SOURCE_DATE_EPOCH
 RUN if [ ! -s /etc/ssl/certs/ca-certificates.crt ]; then \
       apt-get update && apt-get install -y --no-install-recommends ca-certificates && \
       rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/ldconfig /var/log/apt /var/log/dpkg.log /var/log/alternatives.log; \
@@ -81,6 +85,7 @@ FROM runtime AS local-backend
 LABEL org.opencontainers.image.title="contree-local-backend" \
       org.opencontainers.image.description="The ConTree HTTP API from one machine, with real isolation"
 USER 0:0
+ARG SOURCE_DATE_EPOCH
 RUN if ! command -v bwrap >/dev/null || ! command -v busybox >/dev/null; then \
       apt-get update && apt-get install -y --no-install-recommends bubblewrap busybox-static libslirp0 && \
       rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/ldconfig /var/log/apt /var/log/dpkg.log; \

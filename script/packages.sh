@@ -14,7 +14,7 @@ RUN_PACKAGES=(bubblewrap busybox-static ca-certificates libslirp0 uidmap)
 # What script/bench loads servers with and compares them to.
 BENCH_PACKAGES=(git openssl wrk)
 # What tests and benchmarks compare and play with.
-TEST_PACKAGES=(chromium docker-registry mmdebstrap runsc skopeo sqlite3)
+TEST_PACKAGES=(buildah chromium docker-registry mmdebstrap runsc skopeo sqlite3)
 # What packages from npm are installed with, unless the machine has an npm already.
 NPM_PACKAGES=(nodejs npm)
 # What script/fuzz compiles with.

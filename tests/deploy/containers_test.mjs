@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { before, after, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,24 +13,11 @@ import { tmpdir } from "node:os";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import * as yaml from "js-yaml";
-import { program } from "./programs.mjs";
+import { makeBaseTar, makeContext, MEGABYTE, MOST_OWN_BYTES, PROGRAMS, tries } from "./image_context.mjs";
 
 const BASE = process.env.CONTREE_TEST_BASE ?? "contree/test-base";
-const MEGABYTE = 1e6;
-// Of an image beyond its base; with Debian's slim image of 75 MB below it makes 150.
-const MOST_OWN_BYTES = 75 * MEGABYTE;
-
 // Debian's own first: another one of the same name may lack its plugins.
 const DOCKER = ["/usr/bin/docker", "docker"].find((path) => path === "docker" || existsSync(path));
-
-function tries(command, args) {
-  try {
-    execFileSync(command, args, { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function reasonToSkip() {
   if (!tries(DOCKER, ["info"])) return "no container engine answers (docker info)";
@@ -42,14 +29,6 @@ const skip = reasonToSkip();
 
 const docker = (...args) =>
   execFileSync(DOCKER, args, { encoding: "utf8", maxBuffer: 1 << 26, env: { ...process.env, DOCKER_BUILDKIT: "1" } }).trim();
-
-const PROGRAMS = {
-  gateway: "gateway/contree-gateway",
-  "contree-service": "contree-service/contree-service",
-  "sync-service": "sync-service/sync-service",
-  "auth-service": "auth-service/auth-service",
-  "local-backend": "local-backend/contree-local-backend",
-};
 
 describe("containers", { skip }, () => {
   const context = mkdtempSync(join(process.env.TEST_TMPDIR ?? tmpdir(), "context-"));
@@ -84,23 +63,10 @@ describe("containers", { skip }, () => {
   }
 
   before(() => {
-    for (const file of ["Dockerfile", "compose.yaml", ".dockerignore", "deploy/haproxy.cfg", "script/libraries", "script/compose_secrets"]) {
-      mkdirSync(join(context, dirname(file)), { recursive: true });
-      copyFileSync(program(file), join(context, file));
-    }
-    mkdirSync(join(context, "dist/bin"), { recursive: true });
-    for (const path of Object.values(PROGRAMS)) {
-      const target = join(context, "dist/bin", path.split("/").pop());
-      copyFileSync(program(path), target);
-      tries("strip", [target]);
-    }
-    execFileSync("bash", ["script/libraries"], { cwd: context });
+    makeContext(context, ["Dockerfile", "compose.yaml", ".dockerignore", "deploy/haproxy.cfg", "script/compose_secrets"], Object.keys(PROGRAMS));
     if (!tries(DOCKER, ["image", "inspect", BASE])) {
       const tar = join(context, "base.tar");
-      execFileSync("mmdebstrap", [
-        "--variant=minbase", "--include=ca-certificates,bubblewrap,busybox-static,libslirp0", "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "bookworm", tar,
-      ]);
+      makeBaseTar(tar);
       docker("import", tar, BASE);
       rmSync(tar);
     }
