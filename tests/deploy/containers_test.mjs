@@ -32,7 +32,7 @@ const docker = (...args) =>
 
 describe("containers", { skip }, () => {
   const context = mkdtempSync(join(process.env.TEST_TMPDIR ?? tmpdir(), "context-"));
-  const composing = tries("docker-compose", ["version"]) ? ["docker-compose"] : [DOCKER, "compose"];
+  const composing = tries(DOCKER, ["compose", "version"]) ? [DOCKER, "compose"] : ["docker-compose"];
   const port = 20000 + Math.floor(Math.random() * 20000);
   const environment = {
     ...process.env,
@@ -115,7 +115,7 @@ describe("containers", { skip }, () => {
   test("the stack comes up healthy and serves a session through the edge", { timeout: 200_000 }, async () => {
     try {
       if (isOldCompose) upByOldCompose();
-      else compose("up", "--detach", "--no-build");
+      else compose("up", "--detach", "--no-build", "--wait");
     } catch (error) {
       throw new Error(`${error.stderr ?? error}\n${compose("logs", "--tail", "30")}`);
     }
@@ -139,6 +139,20 @@ describe("containers", { skip }, () => {
     assert.match(made.stdout, /^0\n/);
     const again = await call("run", { image: made.result_image, command: "cat /kept", shell: true });
     assert.equal(again.stdout, "kept\n");
+    // Two ways from one image, compared, and the way back: an agent's session.
+    const branch = (text) => call("run", { image: made.result_image, command: `echo ${text} >/way`, shell: true, disposable: false });
+    const branches = await Promise.all([branch("left"), branch("right")]);
+    assert.notEqual(branches[0].result_image, branches[1].result_image);
+    for (const [i, text] of ["left", "right"].entries()) {
+      const file = await call("read_file", { image: branches[i].result_image, path: "/way" });
+      assert.equal(file.content, `${text}\n`);
+    }
+    const back = await call("run", { image: made.result_image, command: "ls /way", shell: true });
+    assert.notEqual(back.exit_code, 0);
+    await call("set_tag", { image_uuid: branches[0].result_image, tag: "chosen" });
+    assert.equal((await call("get_image", { image: "tag:chosen" })).uuid, branches[0].result_image);
+    const operations = await call("list_operations", {});
+    assert.ok(operations.operations.length >= 5);
     await client.close();
 
     const strangers = await fetch(url, { method: "POST", headers: { authorization: "Bearer wrong" }, body: "{}" });
