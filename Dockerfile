@@ -13,7 +13,8 @@ ARG PROGRAMS=compiled
 FROM ${DEBIAN} AS compiled
 WORKDIR /src
 COPY . .
-RUN script/build && script/libraries && mv dist /dist
+# A slim Debian has no directory for the manual pages that Java's packages link.
+RUN mkdir -p /usr/share/man/man1 && script/build && script/libraries && mv dist /dist
 
 FROM ${DEBIAN} AS prebuilt
 COPY dist/bin /dist/bin
