@@ -10,6 +10,7 @@
 #include "common/rpc/grpc_context.h"
 #include "common/status/grpc_status.h"
 #include "common/status/status_macros.h"
+#include "common/text/hex.h"
 
 namespace contree {
 namespace {
@@ -219,7 +220,7 @@ absl::StatusOr<std::vector<KnownBlob>> PlatformFiles::Find(absl::Span<const std:
     const grpc::Status status = stub->FindFiles(call.client_context(), request, &response);
     if (!status.ok()) return FromGrpcStatus(status);
     for (const v1::StoredFile& file : response.files())
-      found.push_back({.sha256 = absl::HexStringToBytes(file.sha256()), .uuid = file.uuid()});
+      found.push_back({.sha256 = BytesOfHex(file.sha256()), .uuid = file.uuid()});
   }
   return found;
 }

@@ -5,11 +5,11 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/files/sha256.h"
 #include "common/status/status_macros.h"
+#include "common/text/hex.h"
 
 namespace contree {
 namespace {
@@ -60,7 +60,7 @@ absl::Status KeysAuthenticator::Load(absl::string_view text) {
     if (!IsPrincipalName(words[2])) {
       return LineError(number, "a principal is named by at most 256 printable ASCII characters");
     }
-    Key key = {.hash = absl::HexStringToBytes(words[0]),
+    Key key = {.hash = BytesOfHex(words[0]),
                .identity = {.tenant = words[1], .principal = words[2], .scopes = {}}};
     for (size_t i = 3; i < words.size(); ++i) {
       const Scopes before = key.identity.scopes;

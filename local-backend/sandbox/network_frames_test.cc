@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/text/hex.h"
 #include "gtest/gtest.h"
 
 namespace contree {
@@ -17,13 +18,13 @@ std::string Ip(const char* text) {
 
 // A UDP packet of 4 bytes, in a frame.
 std::string Frame(const char* to, uint16_t type = 0x0800, uint8_t protocol = 17) {
-  std::string frame = absl::HexStringToBytes("9a9b9c9d9e9f525400000001");
+  std::string frame = BytesOfHex("9a9b9c9d9e9f525400000001");
   frame.push_back(static_cast<char>(type >> 8));
   frame.push_back(static_cast<char>(type & 0xff));
-  frame += absl::HexStringToBytes("45000020000000004000");
+  frame += BytesOfHex("45000020000000004000");
   frame[frame.size() - 1] = static_cast<char>(protocol);
   frame += std::string(2, '\0') + Ip("10.0.2.15") + Ip(to);
-  frame += absl::HexStringToBytes("12340035000c0000") + "abcd";
+  frame += BytesOfHex("12340035000c0000") + "abcd";
   return frame;
 }
 
