@@ -75,7 +75,20 @@ def debian_repositories():
         name = "com_google_protobuf",
         apt = "libprotobuf-dev protobuf-compiler",
         libraries = {"protobuf": ["protobuf"]},
-        links = ["google/protobuf"],
+        # Without the headers beside them: those are found below /usr/include, and a compiler that sees all (there are builders without
+        # sandboxes) would find them here, undeclared.
+        links = ["google/protobuf/{}.proto".format(name) for name in [
+            "any",
+            "api",
+            "duration",
+            "empty",
+            "field_mask",
+            "source_context",
+            "struct",
+            "timestamp",
+            "type",
+            "wrappers",
+        ]],
         overlays = {
             "//third_party/debian:protobuf.BUILD.bazel": "BUILD.bazel",
         },
