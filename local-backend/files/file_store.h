@@ -113,6 +113,7 @@ class FileStore {
   // Many at once become one transaction: one thread works for all that came while the last one did.
   absl::Status Publish(Publication& publication);
   absl::Status PublishOne(sqlite::Connection& connection, Publication& publication);
+  static absl::Status FindAgain(sqlite::Connection& connection, Publication& publication);
   static absl::Status Place(Publication& publication, const std::string& path);
 
   const std::string directory_;
