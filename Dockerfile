@@ -4,10 +4,10 @@
 #
 # By default everything is compiled inside, which takes the better part of an hour on two cores. With --build-arg PROGRAMS=prebuilt
 # the programs of `script/build` and the libraries of `script/libraries` are taken from dist/, which must come from the release of
-# Debian that DEBIAN names.
+# Debian that DEBIAN names: on Debian 12 --build-arg DEBIAN=debian:bookworm-slim.
 #
 # With SOURCE_DATE_EPOCH the same sources, base and packages make the same image, byte for byte: docs/operations.md.
-ARG DEBIAN=debian:bookworm-slim
+ARG DEBIAN=debian:trixie-slim
 ARG PROGRAMS=compiled
 
 FROM ${DEBIAN} AS compiled

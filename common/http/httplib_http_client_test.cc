@@ -399,7 +399,7 @@ TEST(HttplibHttpClientTest, TrustsOnlyCertificatesThatVerify) {
   const Certificate certificate;
   TempDirectory temp;
   const std::string ca_file = temp.File("ca.pem");
-  std::unique_ptr<FILE, decltype(&fclose)> file(fopen(ca_file.c_str(), "w"), fclose);
+  std::unique_ptr<FILE, int (*)(FILE*)> file(fopen(ca_file.c_str(), "w"), fclose);
   ASSERT_EQ(PEM_write_X509(file.get(), certificate.x509.get()), 1);
   file.reset();
 
