@@ -1,0 +1,2 @@
+#include "local-backend/sandbox/vm_link.h"
+#include "gtest/gtest.h"
