@@ -103,13 +103,16 @@ int main(int argc, char** argv) {
                  "the program qemu-system-x86_64 of microvm, by path or by name")
       ->capture_default_str();
   app.add_option("--vm-kernel", options.vm_kernel,
-                 "kernel (bzImage) of microvm; empty: the newest /boot/vmlinuz-*");
+                 "kernel (bzImage) of microvm; empty: the newest /boot/vmlinuz-*")
+      ->envname("CONTREE_MCP_VM_KERNEL");
   app.add_option("--vm-modules", options.vm_modules,
-                 "directory of that kernel's modules; empty: /lib/modules/VERSION");
+                 "directory of that kernel's modules; empty: /lib/modules/VERSION")
+      ->envname("CONTREE_MCP_VM_MODULES");
   app.add_option("--vm-accelerator", options.vm_accelerator,
                  "kvm, software (emulation, seconds for each command), or auto: kvm where a virtual "
                  "machine really starts with it")
       ->check(CLI::IsMember({"auto", "kvm", "software"}))
+      ->envname("CONTREE_MCP_VM_ACCELERATOR")
       ->capture_default_str();
   app.add_option("--insecure-registry", options.insecure_registries,
                  "HOST[:PORT] of a registry to import from without TLS; may be repeated")

@@ -1,7 +1,9 @@
 #include "local-backend/sandbox/cpio_archive.h"
 
+#include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
@@ -20,16 +22,11 @@ TEST(CpioArchiveTest, EntriesAreAsTheKernelReadsThem) {
       //
       "070701", "00000002", "000081A4", "00000000", "00000000", "00000001", "00000000", "00000005",
       "00000000", "00000000", "00000000", "00000000", "00000006", "00000000",
-      std::string("dev/a\0abcde\0\0\0", 14), "070701");
-  std::string bytes = std::move(archive).Finish();
-  for (char& c : bytes) c = static_cast<char>(c >= 'a' && c <= 'f' ? c : c);
+      std::string("dev/a\0", 6), std::string("abcde\0\0\0", 8), "070701");
+  const std::string bytes = std::move(archive).Finish();
   EXPECT_EQ(bytes.size() % 4, 0);
-  std::string upper_hex = bytes;
-  // Digits may be of either case.
-  for (size_t i = 0; i < 110 && i < upper_hex.size(); ++i) {
-    upper_hex[i] = static_cast<char>(toupper(upper_hex[i]));
-  }
-  EXPECT_EQ(upper_hex.substr(0, 116), expected.substr(0, 116));
+  EXPECT_EQ(absl::AsciiStrToUpper(bytes.substr(0, expected.size())),
+            absl::AsciiStrToUpper(expected));
   EXPECT_NE(bytes.find("dev/console"), std::string::npos);
   EXPECT_NE(bytes.find("TRAILER!!!"), std::string::npos);
 }

@@ -448,6 +448,7 @@ class Agent {
 
 int main() {
   signal(SIGPIPE, SIG_IGN);
+  umask(0);  // devices are for everybody; what the init starts has its own
   Mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, nullptr);
   LoadModules();
   port = OpenPort();
