@@ -151,6 +151,12 @@ class Relay {
   }
 
  private:
+  struct FromBackend {
+    std::string bytes;
+    uint32_t starts = 0;  // the process that the descriptors, if any, belong to
+    int descriptors[3] = {-1, -1, -1};
+  };
+
   // The end of a process that its last words must reach the backend before.
   struct Delayed {
     uint32_t spid;
@@ -271,15 +277,14 @@ class Relay {
 
   void OnBackendFrame(const FrameHeader& header) {
     const std::string_view payload = std::string_view(heard_).substr(sizeof header);
+    FromBackend frame = {.bytes = heard_};
     if (header.type == FrameType::kStart) {
       StartRequest request;
       if (payload.size() < sizeof request || descriptors_[0] < 0) _exit(0);
       memcpy(&request, payload.data(), sizeof request);
       if (request.spid > kMaxVmSpid) _exit(0);
-      for (const int fd : descriptors_) fcntl(fd, F_SETFL, O_NONBLOCK | (fcntl(fd, F_GETFL) & O_ACCMODE));
-      link_.AddSource(VmStreamNumber(request.spid, VmStream::kStdin), descriptors_[0]);
-      link_.AddSink(VmStreamNumber(request.spid, VmStream::kStdout), descriptors_[1]);
-      link_.AddSink(VmStreamNumber(request.spid, VmStream::kStderr), descriptors_[2]);
+      frame.starts = request.spid;
+      memcpy(frame.descriptors, descriptors_, sizeof descriptors_);
       for (int& fd : descriptors_) fd = -1;
     } else if (header.type == FrameType::kSignal && !has_started_) {
       // No command is there to be killed, and a machine that starts is not waited for.
@@ -290,10 +295,22 @@ class Relay {
       }
     }
     if (is_ready_) {
-      link_.Send(VmFrameType::kControl, 0, heard_);
+      Pass(frame);
     } else {
-      waiting_.push_back(heard_);
+      waiting_.push_back(std::move(frame));
     }
+  }
+
+  // Streams follow the order to start their process: the guest forgets what it does not know.
+  void Pass(const FromBackend& frame) {
+    link_.Send(VmFrameType::kControl, 0, frame.bytes);
+    if (frame.descriptors[0] < 0) return;
+    for (const int fd : frame.descriptors) {
+      fcntl(fd, F_SETFL, O_NONBLOCK | (fcntl(fd, F_GETFL) & O_ACCMODE));
+    }
+    link_.AddSource(VmStreamNumber(frame.starts, VmStream::kStdin), frame.descriptors[0]);
+    link_.AddSink(VmStreamNumber(frame.starts, VmStream::kStdout), frame.descriptors[1]);
+    link_.AddSink(VmStreamNumber(frame.starts, VmStream::kStderr), frame.descriptors[2]);
   }
 
   // What comes from the guest, other than streams.
@@ -328,7 +345,7 @@ class Relay {
     std::string payload(reinterpret_cast<const char*>(&set_up_), sizeof set_up_);
     payload += hostname_;
     link_.Send(VmFrameType::kSetUp, 0, payload);
-    for (const std::string& frame : waiting_) link_.Send(VmFrameType::kControl, 0, frame);
+    for (const FromBackend& frame : waiting_) Pass(frame);
     waiting_.clear();
   }
 
@@ -398,7 +415,7 @@ class Relay {
   VmLink link_;
   std::string heard_;
   int descriptors_[3] = {-1, -1, -1};
-  std::vector<std::string> waiting_;
+  std::vector<FromBackend> waiting_;  // until the guest is ready
   std::deque<Delayed> delayed_;
   LimitsReply limits_ = {};
   bool is_ready_ = false;
