@@ -64,6 +64,8 @@ constexpr char kFilesSocket[] = "/run/files";
 constexpr uid_t kQemuUser = 65534;
 // Of what QEMU, virtiofsd and the guest's kernel say, the end is kept.
 constexpr size_t kMaxSaid = 2048;
+// How long QEMU may take to end after virtiofsd.
+constexpr int kEndMilliseconds = 1000;
 // While so much waits for the guest, the backend waits too.
 constexpr size_t kEnoughUnsent = 1024 * 1024;
 
@@ -225,16 +227,29 @@ class Relay {
     }
     if (!goes_on) usleep(50'000);  // it is about to end
     int status;
-    pid_t ended;
-    while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
-      const char* const name = ended == machine_pid_ ? "QEMU" : ended == files_pid_ ? "virtiofsd" : "";
-      if (name[0] == '\0' || is_done_) continue;
-      if (output_ >= 0) HearOutput();
-      End(std::string("the virtual machine has ended: ") + name +
-          (WIFSIGNALED(status) ? " by signal " + std::to_string(WTERMSIG(status))
-                               : " with exit code " + std::to_string(WEXITSTATUS(status))));
+    bool files_ended = false;
+    for (int waited = 0; waited < kEndMilliseconds; ++waited) {
+      const pid_t ended = waitpid(-1, &status, WNOHANG);
+      if (ended == machine_pid_) EndOf("QEMU", status);
+      if (ended == files_pid_) {
+        files_ended = true;
+        files_status_ = status;
+      }
+      if (ended > 0) continue;
+      // virtiofsd ends when QEMU does, and may be the first to be seen.
+      if (!files_ended) break;
+      usleep(1000);
     }
+    if (files_ended) EndOf("virtiofsd", files_status_);
     if (!goes_on) End("the virtual machine has closed its serial port");
+  }
+
+  void EndOf(const char* name, int status) {
+    if (is_done_) return;
+    if (output_ >= 0) HearOutput();
+    End(std::string("the virtual machine has ended: ") + name +
+        (WIFSIGNALED(status) ? " by signal " + std::to_string(WTERMSIG(status))
+                             : " with exit code " + std::to_string(WEXITSTATUS(status))));
   }
 
   // Frames of the backend, with the descriptors that come with their first byte: never read beyond
@@ -412,6 +427,7 @@ class Relay {
   int output_ = -1;  // of QEMU and virtiofsd
   pid_t files_pid_ = -1;
   pid_t machine_pid_ = -1;
+  int files_status_ = 0;
   VmLink link_;
   std::string heard_;
   int descriptors_[3] = {-1, -1, -1};
