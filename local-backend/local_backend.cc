@@ -41,6 +41,7 @@
 #include "local-backend/operations/operations.h"
 #include "local-backend/outside_file.h"
 #include "local-backend/sandbox/isolation_probe.h"
+#include "local-backend/sandbox/kvm_device.h"
 #include "local-backend/sandbox/microvm.h"
 #include "local-backend/sandbox/network_addresses.h"
 #include "local-backend/sandbox/network_uplink.h"
@@ -153,6 +154,7 @@ absl::StatusOr<Isolation> TryMicrovm(SandboxLauncher::Options launcher_options,
 }
 
 absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options,
+                                      const absl::Status& kvm,
                                       const SandboxLauncher::Options& launcher_options,
                                       const std::string& directory,
                                       const std::string& empty_directory) {
@@ -163,8 +165,10 @@ absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options,
   if (options.vm_accelerator != "software") {
     microvm.accelerator = VmAccelerator::kKvm;
     microvm.start_limit = kKvmStartLimit;
-    absl::StatusOr<Isolation> isolation = absl::FailedPreconditionError("/dev/kvm cannot be opened");
-    if (access("/dev/kvm", R_OK | W_OK) == 0) {
+    absl::StatusOr<Isolation> isolation = kvm.ok() ? absl::UnknownError("") : kvm;
+    if (kvm.ok() && access("/dev/kvm", R_OK | W_OK) != 0) {
+      isolation = absl::FailedPreconditionError("/dev/kvm is not there, or not for this user");
+    } else if (kvm.ok()) {
       isolation = TryMicrovm(launcher_options, microvm, directory, empty_directory);
     }
     if (isolation.ok()) return isolation;
@@ -184,13 +188,15 @@ absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options,
   return isolation;
 }
 
-// FailedPrecondition: commands cannot be isolated as is asked for; nothing else is done instead.
+// `kvm`: whether a /dev/kvm is within reach, if one is wanted. FailedPrecondition: commands cannot
+// be isolated as is asked for; nothing else is done instead.
 absl::StatusOr<Isolation> MakeIsolation(const LocalBackendOptions& options,
+                                        const absl::Status& kvm,
                                         SandboxLauncher::Options launcher_options,
                                         const std::string& directory,
                                         const std::string& empty_directory) {
   if (options.isolation == "microvm") {
-    return MakeMicrovm(options, launcher_options, directory, empty_directory);
+    return MakeMicrovm(options, kvm, launcher_options, directory, empty_directory);
   }
   Isolation isolation;
   if (options.isolation == "gvisor") {
@@ -343,6 +349,8 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
       CgroupTree::Create(root, LimitsOfAll(), limits.cpus > 0);
   const bool wants_network = options.network != "none" && !is_virtual;
   const absl::Status tun = wants_network ? MakeTunDeviceReachable() : absl::OkStatus();
+  const bool wants_kvm = options.isolation == "microvm" && options.vm_accelerator != "software";
+  const absl::Status kvm = wants_kvm ? MakeKvmDeviceReachable(outside) : absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string directory, EnterPrivateNamespaces(outside));
   // It takes a while, beside all that follows.
   std::future<StatusOrNetworkStack> trying_network_stack =
@@ -374,7 +382,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   }
   ASSIGN_OR_RETURN(
       const Isolation isolation,
-      MakeIsolation(options,
+      MakeIsolation(options, kvm,
                     {.bubblewrap = options.bubblewrap,
                      .mount_point = mount_point,
                      .limits = limits,

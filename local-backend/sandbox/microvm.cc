@@ -98,11 +98,12 @@ std::vector<std::string> MicrovmCommand(const MicrovmCommandOptions& options) {
   // written through, so that nothing is lost when it is killed.
   add({"--", "/virtiofsd", "-f", absl::StrCat("--fd=", kVmFilesFd), "--rlimit-nofile=0", "-o",
        "source=/image,sandbox=chroot,cache=always,xattr,no_writeback,log_level=err"});
+  // The clock is there because kernels wait for one that is not, a second each time they ask.
   const std::string memory = absl::StrCat(GuestMegabytes(options.limits), "M");
   const bool is_kvm = options.accelerator == VmAccelerator::kKvm;
   add({"--", "/qemu", "-L", "/usr/share/qemu", "-sandbox",
        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-M",
-       "microvm,memory-backend=memory,rtc=off,isa-serial=on,auto-kernel-cmdline=off", "-global",
+       "microvm,memory-backend=memory,rtc=on,isa-serial=on,auto-kernel-cmdline=off", "-global",
        "virtio-mmio.force-legacy=false", "-nodefaults", "-no-user-config", "-no-reboot", "-display",
        "none", "-accel",
        is_kvm ? "kvm" : absl::StrCat("tcg,tb-size=", kTranslatedCode / kMegabyte), "-cpu",
