@@ -32,6 +32,10 @@ constexpr int64_t kHostProcesses = 128;
 // Without a bound of the run's.
 constexpr int64_t kDefaultMemory = 1024 * kMegabyte;
 
+// A host that is itself a guest may show the register of that name and refuse to set it. It says
+// against which faults of the processor a kernel need not guard, and ours guards against none.
+constexpr char kKvmProcessor[] = "host,-arch-capabilities";
+
 // For virtiofsd, which makes files of any owner, and for the relay, which makes QEMU nobody's.
 constexpr const char* kCapabilities[] = {
     "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FOWNER",  "CAP_FSETID", "CAP_KILL",       "CAP_MKNOD",
@@ -107,7 +111,7 @@ std::vector<std::string> MicrovmCommand(const MicrovmCommandOptions& options) {
        "virtio-mmio.force-legacy=false", "-nodefaults", "-no-user-config", "-no-reboot", "-display",
        "none", "-accel",
        is_kvm ? "kvm" : absl::StrCat("tcg,tb-size=", kTranslatedCode / kMegabyte), "-cpu",
-       is_kvm ? "host" : "max", "-smp", absl::StrCat(Processors(options.limits)), "-m", memory,
+       is_kvm ? kKvmProcessor : "max", "-smp", absl::StrCat(Processors(options.limits)), "-m", memory,
        // virtiofsd reads requests from it, and writes what was asked for into it.
        "-object", absl::StrCat("memory-backend-memfd,id=memory,share=on,size=", memory), "-serial",
        "stdio", "-chardev", absl::StrCat("socket,id=files,fd=", kVmFilesFd), "-device",
