@@ -93,9 +93,12 @@ TEST_F(GvisorApiTest, ACancelledRunEnds) {
 
 TEST(IsolationFlagTest, TheDefaultTierIsNamed) {
   const TempDirectory directory;
-  BackendProcess backend(directory.File("state"), {});
+  BackendProcess backend(directory.File("state"), {"--admin-listen=127.0.0.1:0"});
   ASSERT_EQ(backend.readiness(), "ready\n");
   EXPECT_EQ(backend.Request("GET", "/v1/whoami").json()["isolation"], "namespaces");
+  EXPECT_THAT(backend.Health(),
+              testing::MatchesRegex("ok\nisolation: namespaces: user namespace, bubblewrap, "
+                                    "seccomp\nlimits: (cgroup v|rlimits).*\nnetwork: .*\n"));
 }
 
 TEST(IsolationFlagTest, ATierThatIsNotThereIsRefused) {

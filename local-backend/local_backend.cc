@@ -285,15 +285,20 @@ void RaiseOpenFileLimit() {
 }
 
 // Which limits are in force, and by what.
-std::string Describe(const RunLimits& limits,
+std::string Describe(const RunLimits& limits, bool in_machine,
                      const absl::StatusOr<std::unique_ptr<CgroupTree>>& cgroups) {
   const std::string numbers =
       absl::StrCat(limits.memory_bytes, " bytes of memory, ", limits.processes, " processes");
+  if (!cgroups.ok() && in_machine) {
+    return absl::StrCat("the virtual machine (", numbers,
+                        "); no cgroups: ", cgroups.status().message());
+  }
   if (!cgroups.ok()) {
     return absl::StrCat("rlimits, memory for each process alone (", numbers,
                         "); no cgroups: ", cgroups.status().message());
   }
-  return absl::StrCat("cgroup v", (*cgroups)->version(), ": ", numbers,
+  return absl::StrCat(in_machine ? "the virtual machine and " : "", "cgroup v",
+                      (*cgroups)->version(), ": ", numbers,
                       limits.cpus > 0 ? absl::StrCat(", ", limits.cpus, " CPUs") : "");
 }
 
@@ -303,6 +308,8 @@ std::string Describe(const StatusOrNetworkStack& stack) {
       "IPv4 through this user's sockets, ",
       (*stack)->has_nameserver() ? "names through this machine's nameserver" : "no nameserver");
 }
+
+std::string OnOneLine(absl::string_view text) { return absl::StrReplaceAll(text, {{"\n", " "}}); }
 
 // What instances see as /etc/resolv.conf. `directory`: of the backend.
 absl::StatusOr<std::string> MakeResolvConf(const std::string& directory) {
@@ -445,14 +452,18 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   std::unique_ptr<AdminServer> admin;
   if (!options.admin_listen.empty()) {
     ASSIGN_OR_RETURN(
-        admin, AdminServer::Start(options.admin_listen, [&is_ready] { return is_ready.load(); }));
+        admin, AdminServer::Start(
+                   options.admin_listen, [&is_ready] { return is_ready.load(); },
+                   absl::StrCat("isolation: ", OnOneLine(isolation.description),
+                                "\nlimits: ", OnOneLine(Describe(limits, options.isolation == "microvm", cgroups)),
+                                "\nnetwork: ", OnOneLine(Describe(network_stack)), "\n")));
   }
   LogInfo("contree-local-backend serves", {{"http", http->url()},
                                            {"grpc", grpc == nullptr ? "" : grpc->address()},
                                            {"admin", admin == nullptr ? "" : admin->url()},
                                            {"state_dir", outside},
                                            {"isolation", isolation.description},
-                                           {"limits", Describe(limits, cgroups)},
+                                           {"limits", Describe(limits, options.isolation == "microvm", cgroups)},
                                            {"network", Describe(network_stack)}});
   if (options.on_demand) {
     const nlohmann::json greeting = {{"url", http->url()},

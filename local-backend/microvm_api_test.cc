@@ -51,6 +51,13 @@ TEST_F(MicrovmApiTest, WhoamiSaysWhichTierIsInForce) {
   EXPECT_EQ(backend_->Request("GET", "/v1/whoami").json()["isolation"], "microvm");
 }
 
+TEST_F(MicrovmApiTest, HealthzSaysWhatIsolatesAndWhatHoldsLimits) {
+  const std::string health = backend_->Health();
+  EXPECT_THAT(health, testing::StartsWith("ok\nisolation: microvm: QEMU with software emulation"));
+  EXPECT_THAT(health, HasSubstr("\nlimits: the virtual machine"));
+  EXPECT_THAT(health, HasSubstr("536870912 bytes of memory"));
+}
+
 TEST_F(MicrovmApiTest, CommandsSeeAKernelOfTheirOwn) {
   const json operation =
       backend_->Run({{"command", "cat /proc/version /proc/cmdline; ls /dev; exit 4"}});
