@@ -29,7 +29,8 @@ constexpr int64_t kTranslatedCode = 128 * kMegabyte;
 // QEMU, virtiofsd and the relay themselves.
 constexpr int64_t kHostOverhead = 256 * kMegabyte + kTranslatedCode;
 constexpr int64_t kHostProcesses = 128;
-// Without a bound of the run's.
+// Without a bound of the run's. Each processor more makes the start longer.
+constexpr int kDefaultProcessors = 8;
 constexpr int64_t kDefaultMemory = 1024 * kMegabyte;
 
 // A host that is itself a guest may show the register of that name and refuse to set it. It says
@@ -53,7 +54,7 @@ int64_t GuestMegabytes(const RunLimits& limits) {
 
 int Processors(const RunLimits& limits) {
   const int here = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  if (limits.cpus <= 0) return here;
+  if (limits.cpus <= 0) return std::min(here, kDefaultProcessors);
   return std::clamp(static_cast<int>(std::ceil(limits.cpus)), 1, here);
 }
 
@@ -125,7 +126,7 @@ std::vector<std::string> MicrovmCommand(const MicrovmCommandOptions& options) {
 
 RunLimits MicrovmCgroupLimits(const RunLimits& run) {
   return {.memory_bytes = GuestMegabytes(run) * kMegabyte + kHostOverhead,
-          .processes = kHostProcesses,
+          .processes = kHostProcesses + Processors(run),
           .cpus = run.cpus};
 }
 

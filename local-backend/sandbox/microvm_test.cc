@@ -141,6 +141,16 @@ TEST_F(MicrovmTest, AGuestThatDoesNotStartInTimeIsGivenUp) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("did not start in 50ms")));
 }
 
+TEST_F(MicrovmTest, AGuestThatPanicsEndsAndSaysWhy) {
+  MicrovmOptions machine = Machine();
+  machine.mark = "none rdinit=/no/init";
+  const auto launcher = SandboxLauncher::Create(LauncherOptions(machine));
+  ASSERT_OK(launcher);
+  EXPECT_THAT(ProbeMicrovm(**launcher, NewTestDirectory(), NewTestDirectory(), "none"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("QEMU with exit code 0"), HasSubstr("Kernel panic"))));
+}
+
 TEST_F(MicrovmTest, AFileThatIsNoKernelIsRefused) {
   MicrovmOptions machine = Machine();
   machine.kernel.kernel = "/bin/busybox";
