@@ -104,7 +104,8 @@ TEST(IsolationFlagTest, TheDefaultTierIsNamed) {
 TEST(IsolationFlagTest, ATierThatIsNotThereIsRefused) {
   const TempDirectory directory;
   BackendProcess nonsense(directory.File("state"), {"--isolation=none"});
-  EXPECT_THAT(nonsense.readiness(), HasSubstr("\"none\" is neither namespaces nor gvisor nor microvm"));
+  EXPECT_THAT(nonsense.readiness(),
+              HasSubstr("\"none\" is neither namespaces nor gvisor nor microvm"));
   EXPECT_EQ(nonsense.Wait(), 1);
 }
 

@@ -126,8 +126,8 @@ absl::Status CheckIsolation(const std::string& isolation) {
   if (isolation == "namespaces" || isolation == "gvisor" || isolation == "microvm") {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--isolation \"", isolation, "\" is neither namespaces nor gvisor nor microvm"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--isolation \"", isolation, "\" is neither namespaces nor gvisor nor microvm"));
 }
 
 // A launcher that was tried out, and what it isolates by.
@@ -148,19 +148,18 @@ absl::StatusOr<Isolation> TryMicrovm(SandboxLauncher::Options launcher_options,
   Isolation isolation;
   ASSIGN_OR_RETURN(isolation.launcher, SandboxLauncher::Create(launcher_options));
   RETURN_IF_ERROR(ProbeMicrovm(*isolation.launcher, directory, empty_directory, microvm.mark));
-  isolation.description = absl::StrCat("microvm: QEMU with ", VmAcceleratorName(microvm.accelerator),
-                                       " in user namespace and bubblewrap");
+  isolation.description =
+      absl::StrCat("microvm: QEMU with ", VmAcceleratorName(microvm.accelerator),
+                   " in user namespace and bubblewrap");
   return isolation;
 }
 
-absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options,
-                                      const absl::Status& kvm,
+absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options, const absl::Status& kvm,
                                       const SandboxLauncher::Options& launcher_options,
                                       const std::string& directory,
                                       const std::string& empty_directory) {
-  MicrovmOptions microvm = {
-      .qemu = options.qemu,
-      .kernel = {.kernel = options.vm_kernel, .modules = options.vm_modules}};
+  MicrovmOptions microvm = {.qemu = options.qemu,
+                            .kernel = {.kernel = options.vm_kernel, .modules = options.vm_modules}};
   std::string why = "--vm-accelerator=software";
   if (options.vm_accelerator != "software") {
     microvm.accelerator = VmAccelerator::kKvm;
@@ -190,8 +189,7 @@ absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options,
 
 // `kvm`: whether a /dev/kvm is within reach, if one is wanted. FailedPrecondition: commands cannot
 // be isolated as is asked for; nothing else is done instead.
-absl::StatusOr<Isolation> MakeIsolation(const LocalBackendOptions& options,
-                                        const absl::Status& kvm,
+absl::StatusOr<Isolation> MakeIsolation(const LocalBackendOptions& options, const absl::Status& kvm,
                                         SandboxLauncher::Options launcher_options,
                                         const std::string& directory,
                                         const std::string& empty_directory) {
@@ -452,19 +450,21 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   std::unique_ptr<AdminServer> admin;
   if (!options.admin_listen.empty()) {
     ASSIGN_OR_RETURN(
-        admin, AdminServer::Start(
-                   options.admin_listen, [&is_ready] { return is_ready.load(); },
-                   absl::StrCat("isolation: ", OnOneLine(isolation.description),
-                                "\nlimits: ", OnOneLine(Describe(limits, options.isolation == "microvm", cgroups)),
-                                "\nnetwork: ", OnOneLine(Describe(network_stack)), "\n")));
+        admin,
+        AdminServer::Start(
+            options.admin_listen, [&is_ready] { return is_ready.load(); },
+            absl::StrCat("isolation: ", OnOneLine(isolation.description), "\nlimits: ",
+                         OnOneLine(Describe(limits, options.isolation == "microvm", cgroups)),
+                         "\nnetwork: ", OnOneLine(Describe(network_stack)), "\n")));
   }
-  LogInfo("contree-local-backend serves", {{"http", http->url()},
-                                           {"grpc", grpc == nullptr ? "" : grpc->address()},
-                                           {"admin", admin == nullptr ? "" : admin->url()},
-                                           {"state_dir", outside},
-                                           {"isolation", isolation.description},
-                                           {"limits", Describe(limits, options.isolation == "microvm", cgroups)},
-                                           {"network", Describe(network_stack)}});
+  LogInfo("contree-local-backend serves",
+          {{"http", http->url()},
+           {"grpc", grpc == nullptr ? "" : grpc->address()},
+           {"admin", admin == nullptr ? "" : admin->url()},
+           {"state_dir", outside},
+           {"isolation", isolation.description},
+           {"limits", Describe(limits, options.isolation == "microvm", cgroups)},
+           {"network", Describe(network_stack)}});
   if (options.on_demand) {
     const nlohmann::json greeting = {{"url", http->url()},
                                      {"token", token},

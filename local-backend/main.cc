@@ -108,9 +108,10 @@ int main(int argc, char** argv) {
   app.add_option("--vm-modules", options.vm_modules,
                  "directory of that kernel's modules; empty: /lib/modules/VERSION")
       ->envname("CONTREE_MCP_VM_MODULES");
-  app.add_option("--vm-accelerator", options.vm_accelerator,
-                 "kvm, software (emulation, seconds for each command), or auto: kvm where a virtual "
-                 "machine really starts with it")
+  app.add_option(
+         "--vm-accelerator", options.vm_accelerator,
+         "kvm, software (emulation, seconds for each command), or auto: kvm where a virtual "
+         "machine really starts with it")
       ->check(CLI::IsMember({"auto", "kvm", "software"}))
       ->envname("CONTREE_MCP_VM_ACCELERATOR")
       ->capture_default_str();

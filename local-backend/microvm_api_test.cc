@@ -26,10 +26,9 @@ class MicrovmApiTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = new TempDirectory();
-    backend_ =
-        new BackendProcess(directory_->File("state"),
-                           {"--isolation=microvm", "--vm-accelerator=software",
-                            "--instance-memory=512MiB", "--admin-listen=127.0.0.1:0"});
+    backend_ = new BackendProcess(directory_->File("state"),
+                                  {"--isolation=microvm", "--vm-accelerator=software",
+                                   "--instance-memory=512MiB", "--admin-listen=127.0.0.1:0"});
   }
   static void TearDownTestSuite() {
     delete backend_;

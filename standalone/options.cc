@@ -294,7 +294,8 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
   app.add_option(
          "--isolation", options.isolation,
          "What the embedded backend isolates commands by: namespaces, gvisor (slower, no network, "
-         "needs the package runsc and cgroups), or microvm (a virtual machine for each, no network, "
+         "needs the package runsc and cgroups), or microvm (a virtual machine for each, no "
+         "network, "
          "seconds without KVM; needs the package qemu-system-x86 and a kernel in /boot)")
       ->check(CLI::IsMember({"namespaces", "gvisor", "microvm"}))
       ->envname("CONTREE_MCP_ISOLATION")

@@ -62,8 +62,8 @@ absl::StatusOr<std::string> Decompress(absl::string_view bytes, size_t max_bytes
   archive_entry* entry;
   if (archive_read_open_memory(reader, bytes.data(), bytes.size()) != ARCHIVE_OK ||
       archive_read_next_header(reader, &entry) != ARCHIVE_OK) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot be read: ",
-                                                   archive_error_string(reader)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot be read: ", archive_error_string(reader)));
   }
   std::string all;
   std::string part(1 << 20, '\0');
@@ -124,9 +124,9 @@ class Modules {
       if (absl::StrContains(file, ".ko")) modules.files_[ModuleName(file)] = entry->path();
     }
     if (error) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the modules of the guest's kernel cannot be read in ", directory, ": ",
-                       error.message(), "; install the kernel's whole package, or give --vm-modules"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the modules of the guest's kernel cannot be read in ", directory, ": ", error.message(),
+          "; install the kernel's whole package, or give --vm-modules"));
     }
     const absl::StatusOr<std::string> builtin =
         ReadFile(absl::StrCat(directory, "/modules.builtin"), kMaxModule);
@@ -184,7 +184,8 @@ absl::StatusOr<std::string> KernelVersion(absl::string_view bz_image) {
     return absl::InvalidArgumentError("it is not a Linux kernel for x86 (bzImage)");
   }
   const size_t at = size_t{At<uint16_t>(bz_image, kVersion)} + 0x200;
-  if (at >= bz_image.size()) return absl::InvalidArgumentError("the kernel does not say its version");
+  if (at >= bz_image.size())
+    return absl::InvalidArgumentError("the kernel does not say its version");
   const absl::string_view rest = bz_image.substr(at, 256);
   const std::string version(rest.substr(0, rest.find_first_of(absl::string_view(" \0", 2))));
   if (version.empty() || absl::StrContains(version, '/')) {
@@ -227,7 +228,8 @@ absl::StatusOr<std::string> FindGuestKernel(const std::string& path) {
   const absl::Cleanup free = [&found] { globfree(&found); };
   if (glob("/boot/vmlinuz-*", 0, nullptr, &found) != 0 || found.gl_pathc == 0) {
     return absl::FailedPreconditionError(
-        "commands cannot be isolated: there is no /boot/vmlinuz-* for virtual machines; install the "
+        "commands cannot be isolated: there is no /boot/vmlinuz-* for virtual machines; install "
+        "the "
         "package linux-image-cloud-amd64, or give --vm-kernel and --vm-modules");
   }
   const std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);

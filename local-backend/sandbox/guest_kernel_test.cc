@@ -66,9 +66,9 @@ TEST(GuestKernelTest, AModuleSaysWhatItNeeds) {
 }
 
 TEST(GuestKernelTest, OneThatIsNotThereIsSaid) {
-  EXPECT_THAT(LoadGuestKernel({.kernel = "/no/kernel"}).status(),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("there is no kernel /no/kernel")));
+  EXPECT_THAT(
+      LoadGuestKernel({.kernel = "/no/kernel"}).status(),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("there is no kernel /no/kernel")));
 }
 
 }  // namespace

@@ -17,9 +17,9 @@ absl::StatusOr<std::unique_ptr<GvisorTier>> GvisorTier::Create(const std::string
   ASSIGN_OR_RETURN(const std::string program, FindRunsc(runsc));
   RETURN_IF_ERROR(MakeGvisorSkeleton(skeleton));
   ASSIGN_OR_RETURN(UniqueFd init, MakeSandboxInitFile());
-  return std::unique_ptr<GvisorTier>(new GvisorTier(
-      {.programs = {program}, .lowest_layer = skeleton, .cgroup_limits = limits}, bubblewrap,
-      std::move(init)));
+  return std::unique_ptr<GvisorTier>(
+      new GvisorTier({.programs = {program}, .lowest_layer = skeleton, .cgroup_limits = limits},
+                     bubblewrap, std::move(init)));
 }
 
 GvisorTier::GvisorTier(TierTraits traits, std::string bubblewrap, UniqueFd init)

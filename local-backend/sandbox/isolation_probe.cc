@@ -101,8 +101,8 @@ absl::Status ProbeGvisor(SandboxLauncher& launcher, const std::string& directory
 
 absl::Status ProbeMicrovm(SandboxLauncher& launcher, const std::string& directory,
                           const std::string& empty_directory, const std::string& mark) {
-  ASSIGN_OR_RETURN(const Trial trial,
-                   TryOut(launcher, directory, empty_directory, {"/probe", "--kernel-command-line"}));
+  ASSIGN_OR_RETURN(const Trial trial, TryOut(launcher, directory, empty_directory,
+                                             {"/probe", "--kernel-command-line"}));
   if (trial.exit.exit_code != 0) return EndedWrongly(trial.exit);
   if (!absl::StrContains(trial.out, absl::StrCat("contree.mark=", mark))) {
     return absl::FailedPreconditionError(absl::StrCat(

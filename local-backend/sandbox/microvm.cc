@@ -87,9 +87,10 @@ std::vector<std::string> MicrovmCommand(const MicrovmCommandOptions& options) {
        "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv", "--cap-drop", "ALL"});
   for (const char* capability : kCapabilities) add({"--cap-add", capability});
   // Parents that bubblewrap makes by itself are for root only.
-  add({"--tmpfs", "/", "--dir", "/usr", "--dir", "/usr/share", "--ro-bind", options.qemu, "/qemu", "--ro-bind", options.virtiofsd,
-       "/virtiofsd", "--ro-bind", "/usr/lib", "/usr/lib", "--ro-bind-try", "/usr/lib64",
-       "/usr/lib64", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"});
+  add({"--tmpfs",   "/",          "--dir",    "/usr",          "--dir",           "/usr/share",
+       "--ro-bind", options.qemu, "/qemu",    "--ro-bind",     options.virtiofsd, "/virtiofsd",
+       "--ro-bind", "/usr/lib",   "/usr/lib", "--ro-bind-try", "/usr/lib64",      "/usr/lib64",
+       "--symlink", "usr/lib",    "/lib",     "--symlink",     "usr/lib64",       "/lib64"});
   // QEMU's firmware.
   for (const char* directory : {"/usr/share/qemu", "/usr/share/seabios"}) {
     add({"--ro-bind-try", directory, directory});
@@ -110,9 +111,9 @@ std::vector<std::string> MicrovmCommand(const MicrovmCommandOptions& options) {
        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-M",
        "microvm,memory-backend=memory,rtc=on,isa-serial=on,auto-kernel-cmdline=off", "-global",
        "virtio-mmio.force-legacy=false", "-nodefaults", "-no-user-config", "-no-reboot", "-display",
-       "none", "-accel",
-       is_kvm ? "kvm" : absl::StrCat("tcg,tb-size=", kTranslatedCode / kMegabyte), "-cpu",
-       is_kvm ? kKvmProcessor : "max", "-smp", absl::StrCat(Processors(options.limits)), "-m", memory,
+       "none", "-accel", is_kvm ? "kvm" : absl::StrCat("tcg,tb-size=", kTranslatedCode / kMegabyte),
+       "-cpu", is_kvm ? kKvmProcessor : "max", "-smp", absl::StrCat(Processors(options.limits)),
+       "-m", memory,
        // virtiofsd reads requests from it, and writes what was asked for into it.
        "-object", absl::StrCat("memory-backend-memfd,id=memory,share=on,size=", memory), "-serial",
        "stdio", "-chardev", absl::StrCat("socket,id=files,fd=", kVmFilesFd), "-device",

@@ -19,7 +19,8 @@
 
 namespace contree {
 
-// Who executes the guest's instructions: this machine's processor, or QEMU (TCG), many times slower.
+// Who executes the guest's instructions: this machine's processor, or QEMU (TCG), many times
+// slower.
 enum class VmAccelerator { kKvm, kSoftware };
 
 // "KVM" or "software emulation (TCG)".

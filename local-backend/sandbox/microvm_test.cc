@@ -359,9 +359,9 @@ TEST_F(MicrovmTest, TooMuchMemoryEndsOneProcessAndTheRestGoesOn) {
 }
 
 TEST_F(MicrovmTest, TooManyProcessesAreRefusedAndItSaysSo) {
-  const Result result = Run(
-      "i=0; while [ $i -lt 450 ]; do sleep 1000 & i=$((i+1)); done 2>/dev/null; "
-      "ls /proc | grep -c '^[0-9]*$'; kill -9 -1");
+  const Result result =
+      Run("i=0; while [ $i -lt 450 ]; do sleep 1000 & i=$((i+1)); done 2>/dev/null; "
+          "ls /proc | grep -c '^[0-9]*$'; kill -9 -1");
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.err, HasSubstr("too many processes: a run may have 400"));
 }

@@ -38,8 +38,8 @@ absl::StatusOr<std::unique_ptr<MicrovmTier>> MicrovmTier::Create(const std::stri
                        .wants_rlimits = false,
                        .start_limit = options.start_limit,
                        .kill_grace = kKillGrace};
-  return std::unique_ptr<MicrovmTier>(new MicrovmTier(std::move(traits), std::move(command),
-                                                      std::move(kernel), std::move(relay)));
+  return std::unique_ptr<MicrovmTier>(
+      new MicrovmTier(std::move(traits), std::move(command), std::move(kernel), std::move(relay)));
 }
 
 MicrovmTier::MicrovmTier(TierTraits traits, MicrovmCommandOptions command, GuestKernel kernel,
@@ -55,10 +55,9 @@ absl::StatusOr<TierSandbox> MicrovmTier::Prepare(const std::string& hostname,
   MicrovmCommandOptions command = command_;
   command.root = mount_point;
   command.hostname = hostname;
-  return TierSandbox{
-      .order = {.command = MicrovmCommand(command),
-                .control_is_stdin = true,
-                .data = {relay_.get(), kernel_.kernel.get(), kernel_.initrd.get()}}};
+  return TierSandbox{.order = {.command = MicrovmCommand(command),
+                               .control_is_stdin = true,
+                               .data = {relay_.get(), kernel_.kernel.get(), kernel_.initrd.get()}}};
 }
 
 }  // namespace contree

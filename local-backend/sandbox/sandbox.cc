@@ -21,8 +21,7 @@
 namespace contree {
 namespace {
 
-absl::StatusOr<std::unique_ptr<IsolationTier>> MakeTier(
-    const SandboxLauncher::Options& options) {
+absl::StatusOr<std::unique_ptr<IsolationTier>> MakeTier(const SandboxLauncher::Options& options) {
   ASSIGN_OR_RETURN(const std::string bubblewrap, FindBubblewrap(options.bubblewrap));
   const bool is_virtual = !options.runsc.empty() || options.microvm.has_value();
   if (!is_virtual) return std::make_unique<NamespaceTier>(bubblewrap, options.limits);
@@ -57,9 +56,8 @@ absl::StatusOr<std::unique_ptr<SandboxLauncher>> SandboxLauncher::Create(const O
   ASSIGN_OR_RETURN(
       std::unique_ptr<Zygote> zygote,
       Zygote::Start(*disposal, options.mount_point, programs, std::move(filter), std::move(init)));
-  return std::unique_ptr<SandboxLauncher>(
-      new SandboxLauncher(options, std::move(tier), std::move(loop), std::move(disposal),
-                          std::move(zygote)));
+  return std::unique_ptr<SandboxLauncher>(new SandboxLauncher(
+      options, std::move(tier), std::move(loop), std::move(disposal), std::move(zygote)));
 }
 
 SandboxLauncher::SandboxLauncher(const Options& options, std::unique_ptr<IsolationTier> tier,

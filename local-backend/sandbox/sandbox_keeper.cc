@@ -68,8 +68,9 @@ absl::StatusOr<ProcessPipes> MakeProcessPipes() {
 SandboxKeeper::SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamespaces& networks,
                              DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
                              SandboxResources resources, const TierTraits& traits,
-                             const SandboxSpec& spec, const RunRlimits& rlimits, const CancelEvent& cancel,
-                             SandboxEvents events, SandboxLauncher::OnEnd on_end)
+                             const SandboxSpec& spec, const RunRlimits& rlimits,
+                             const CancelEvent& cancel, SandboxEvents events,
+                             SandboxLauncher::OnEnd on_end)
     : loop_(loop),
       disposal_(disposal),
       networks_(networks),

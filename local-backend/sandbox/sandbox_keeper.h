@@ -53,7 +53,8 @@ class SandboxKeeper final : public RunningSandbox,
   SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamespaces& networks,
                 DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
                 SandboxResources resources, const TierTraits& traits, const SandboxSpec& spec,
-                const RunRlimits& rlimits, const CancelEvent& cancel, SandboxEvents events, SandboxLauncher::OnEnd on_end);
+                const RunRlimits& rlimits, const CancelEvent& cancel, SandboxEvents events,
+                SandboxLauncher::OnEnd on_end);
   ~SandboxKeeper() override;  // nothing of the sandbox is alive afterwards
 
   // Once, from any thread.
@@ -163,7 +164,7 @@ class SandboxKeeper final : public RunningSandbox,
   bool timed_out_ = false;
   RunUsage usage_at_start_;
   LimitsReply limits_reached_ = {};  // as the tier tells; cgroups see what they see
-  int64_t written_bytes_ = 0;  // once it was too much
+  int64_t written_bytes_ = 0;        // once it was too much
   bool overdue_ = false;
   bool over_ = false;
 

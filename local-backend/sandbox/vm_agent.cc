@@ -66,9 +66,8 @@ constexpr int kPortMilliseconds = 10'000;
 
 // As in every tier; bubblewrap.cc has them by name.
 constexpr int kCapabilities[] = {
-    CAP_AUDIT_WRITE, CAP_CHOWN,   CAP_DAC_OVERRIDE,     CAP_FOWNER,
-    CAP_FSETID,      CAP_KILL,    CAP_NET_BIND_SERVICE, CAP_SETFCAP,
-    CAP_SETGID,      CAP_SETPCAP, CAP_SETUID,           CAP_SYS_CHROOT,
+    CAP_AUDIT_WRITE,      CAP_CHOWN,   CAP_DAC_OVERRIDE, CAP_FOWNER,  CAP_FSETID, CAP_KILL,
+    CAP_NET_BIND_SERVICE, CAP_SETFCAP, CAP_SETGID,       CAP_SETPCAP, CAP_SETUID, CAP_SYS_CHROOT,
 };
 
 int port = -1;
@@ -83,9 +82,8 @@ int port = -1;
   fprintf(stderr, "contree: %s\n", text.c_str());
   if (port >= 0) {
     const std::string_view said = std::string_view(text).substr(0, kMaxVmFailure);
-    const VmFrameHeader header = {.type = VmFrameType::kFailed,
-                                  .stream = 0,
-                                  .size = static_cast<uint32_t>(said.size())};
+    const VmFrameHeader header = {
+        .type = VmFrameType::kFailed, .stream = 0, .size = static_cast<uint32_t>(said.size())};
     std::string frame(reinterpret_cast<const char*>(&header), sizeof header);
     frame += said;
     fcntl(port, F_SETFL, O_RDWR);
@@ -180,9 +178,9 @@ void MakeDevices() {
     const char* name;
     unsigned major, minor;
   };
-  for (const Device& device : {Device{"null", 1, 3}, Device{"zero", 1, 5}, Device{"full", 1, 7},
-                               Device{"random", 1, 8}, Device{"urandom", 1, 9},
-                               Device{"tty", 5, 0}}) {
+  for (const Device& device :
+       {Device{"null", 1, 3}, Device{"zero", 1, 5}, Device{"full", 1, 7}, Device{"random", 1, 8},
+        Device{"urandom", 1, 9}, Device{"tty", 5, 0}}) {
     const std::string path = std::string("/dev/") + device.name;
     if (mknod(path.c_str(), S_IFCHR | 0666, makedev(device.major, device.minor)) != 0) {
       Fail("cannot make " + path);
@@ -228,8 +226,8 @@ void KeepCapabilities() {
   // As bubblewrap has it: the guest's own kernel is not the command's to configure.
   for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq"}) {
     if (mount(path, path, nullptr, MS_BIND, nullptr) != 0) continue;
-    mount(nullptr, path, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-          nullptr);
+    mount(nullptr, path, nullptr,
+          MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   }
   Mount("tmpfs", "/dev", "tmpfs", MS_NOSUID, "mode=755");
   MakeDevices();
@@ -404,10 +402,10 @@ class Agent {
 
   void SendDelayed() {
     for (auto delayed = delayed_.begin(); delayed != delayed_.end();) {
-      const bool out = link_.Drain(VmStreamNumber(delayed->spid, VmStream::kStdout),
-                                   delayed->out_budget);
-      const bool err = link_.Drain(VmStreamNumber(delayed->spid, VmStream::kStderr),
-                                   delayed->err_budget);
+      const bool out =
+          link_.Drain(VmStreamNumber(delayed->spid, VmStream::kStdout), delayed->out_budget);
+      const bool err =
+          link_.Drain(VmStreamNumber(delayed->spid, VmStream::kStderr), delayed->err_budget);
       if (!out || !err) {
         ++delayed;
         continue;
@@ -429,7 +427,8 @@ class Agent {
       std::vector<pollfd> polls;
       link_.AppendTo(polls);
       poll(polls.data(), 1, 1000);
-      if (!link_.Handle(polls.data(), [](const VmFrameHeader&, std::string_view) { return true; })) {
+      if (!link_.Handle(polls.data(),
+                        [](const VmFrameHeader&, std::string_view) { return true; })) {
         break;
       }
     }

@@ -197,18 +197,17 @@ bool VmLink::Read(const OnFrame& on_frame) {
   if (got <= 0) return false;
   // A callback may read a source into the buffer.
   const std::string bytes(buffer, static_cast<size_t>(got));
-  const bool fed =
-      parser_.Feed(bytes, [&](const VmFrameHeader& header, std::string_view payload) {
-        switch (header.type) {
-          case VmFrameType::kData:
-          case VmFrameType::kEnd:
-          case VmFrameType::kCredit:
-          case VmFrameType::kGone:
-            return OnStreamFrame(header, payload);
-          default:
-            return on_frame(header, payload);
-        }
-      });
+  const bool fed = parser_.Feed(bytes, [&](const VmFrameHeader& header, std::string_view payload) {
+    switch (header.type) {
+      case VmFrameType::kData:
+      case VmFrameType::kEnd:
+      case VmFrameType::kCredit:
+      case VmFrameType::kGone:
+        return OnStreamFrame(header, payload);
+      default:
+        return on_frame(header, payload);
+    }
+  });
   if (!fed) broken_ = true;
   return fed;
 }

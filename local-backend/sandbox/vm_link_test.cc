@@ -31,8 +31,7 @@ bool TakesAll(const VmFrameHeader&, std::string_view) { return true; }
 
 TEST(VmFrameParserTest, FramesComeOutHoweverTheBytesAreCut) {
   const std::string bytes = Frame(VmFrameType::kReady, 0, "") +
-                            Frame(VmFrameType::kData, 5, "hello") +
-                            Frame(VmFrameType::kEnd, 5, "");
+                            Frame(VmFrameType::kData, 5, "hello") + Frame(VmFrameType::kEnd, 5, "");
   VmFrameParser parser(/*to_relay=*/true);
   std::vector<std::string> seen;
   for (const char byte : bytes) {

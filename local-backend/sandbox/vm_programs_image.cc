@@ -16,9 +16,9 @@ absl::string_view VmAgentBytes() {
 }
 
 absl::StatusOr<UniqueFd> MakeVmRelayFile() {
-  return MakeProgramFile("vm_relay", {_binary_vm_relay_start, static_cast<size_t>(
-                                                                  _binary_vm_relay_end -
-                                                                  _binary_vm_relay_start)});
+  return MakeProgramFile(
+      "vm_relay",
+      {_binary_vm_relay_start, static_cast<size_t>(_binary_vm_relay_end - _binary_vm_relay_start)});
 }
 
 }  // namespace contree

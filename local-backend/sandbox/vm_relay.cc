@@ -123,7 +123,9 @@ pid_t StartProgram(const std::vector<char*>& command, int output, int fd, int be
 class Relay {
  public:
   Relay(VmSetUp set_up, std::string hostname, const Commands& commands)
-      : set_up_(set_up), hostname_(std::move(hostname)), link_(VmLink::Side::kRelay, Launch(commands)) {}
+      : set_up_(set_up),
+        hostname_(std::move(hostname)),
+        link_(VmLink::Side::kRelay, Launch(commands)) {}
 
   [[noreturn]] void Run() {
     while (true) {

@@ -61,10 +61,33 @@ Outcome RunRelay(const std::string& machine) {
     dup2(said[1], 2);
     dup2(relay->get(), 42);
     close(said[0]);
-    std::vector<std::string> words = {
-        *bubblewrap, "--unshare-pid", "--die-with-parent", "--as-pid-1", "--ro-bind", "/", "/",
-        "--tmpfs", "/run", "--proc", "/proc", "--dev", "/dev", "--", "/proc/self/fd/42", "box", "0",
-        "0", "--", "/bin/busybox", "sleep", "1000", "--", "/bin/busybox", "sh", "-c", machine};
+    std::vector<std::string> words = {*bubblewrap,
+                                      "--unshare-pid",
+                                      "--die-with-parent",
+                                      "--as-pid-1",
+                                      "--ro-bind",
+                                      "/",
+                                      "/",
+                                      "--tmpfs",
+                                      "/run",
+                                      "--proc",
+                                      "/proc",
+                                      "--dev",
+                                      "/dev",
+                                      "--",
+                                      "/proc/self/fd/42",
+                                      "box",
+                                      "0",
+                                      "0",
+                                      "--",
+                                      "/bin/busybox",
+                                      "sleep",
+                                      "1000",
+                                      "--",
+                                      "/bin/busybox",
+                                      "sh",
+                                      "-c",
+                                      machine};
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);

@@ -55,10 +55,10 @@ Check CheckBackend(const Options& options, const absl::StatusOr<PlatformAnswer>&
 
 Check CheckNetworkOf(const Options& options) {
   if (options.isolation == "namespaces") return CheckNetwork();
-  return {.name = "network",
-          .state = State::kNotNeeded,
-          .detail = absl::StrCat("sandboxes have loopback only with --isolation=",
-                                 options.isolation)};
+  return {
+      .name = "network",
+      .state = State::kNotNeeded,
+      .detail = absl::StrCat("sandboxes have loopback only with --isolation=", options.isolation)};
 }
 
 std::vector<Check> ChecksOfThisMachine(const Options& options) {

@@ -212,10 +212,9 @@ Check CheckVirtualMachines() {
   return {.name = name,
           .state = State::kFailed,
           .detail = std::string(status.message()),
-          .remedy = kernel.ok()
-                        ? "sudo apt-get install --no-install-recommends qemu-system-x86"
-                        : "sudo apt-get install --no-install-recommends qemu-system-x86 "
-                          "linux-image-cloud-amd64"};
+          .remedy = kernel.ok() ? "sudo apt-get install --no-install-recommends qemu-system-x86"
+                                : "sudo apt-get install --no-install-recommends qemu-system-x86 "
+                                  "linux-image-cloud-amd64"};
 }
 
 Check CheckKvm() {
@@ -223,16 +222,18 @@ Check CheckKvm() {
   constexpr char kDevice[] = "/dev/kvm";
   if (access(kDevice, R_OK | W_OK) == 0) {
     return {.name = name,
-            .detail = "/dev/kvm opens; where no virtual machine starts with it in 10 s, software "
-                      "emulation is used, and the backend's log says so"};
+            .detail =
+                "/dev/kvm opens; where no virtual machine starts with it in 10 s, software "
+                "emulation is used, and the backend's log says so"};
   }
   const bool is_there = access(kDevice, F_OK) == 0;
-  return {.name = name,
-          .state = State::kWarning,
-          .detail = absl::StrCat(is_there ? "/dev/kvm is not for this user" : "there is no /dev/kvm",
-                                 ": software emulation, seconds for each command"),
-          .remedy = is_there ? "sudo usermod --append --groups kvm $USER, and log in again"
-                             : "a machine with KVM, or a guest of one that passes it on"};
+  return {
+      .name = name,
+      .state = State::kWarning,
+      .detail = absl::StrCat(is_there ? "/dev/kvm is not for this user" : "there is no /dev/kvm",
+                             ": software emulation, seconds for each command"),
+      .remedy = is_there ? "sudo usermod --append --groups kvm $USER, and log in again"
+                         : "a machine with KVM, or a guest of one that passes it on"};
 }
 
 }  // namespace contree::standalone
