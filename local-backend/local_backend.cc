@@ -41,9 +41,12 @@
 #include "local-backend/operations/operations.h"
 #include "local-backend/outside_file.h"
 #include "local-backend/sandbox/isolation_probe.h"
+#include "local-backend/sandbox/kvm_device.h"
+#include "local-backend/sandbox/microvm.h"
 #include "local-backend/sandbox/network_addresses.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/run_cgroups.h"
+#include "local-backend/sandbox/sandbox.h"
 #include "local-backend/sandbox/tun_device.h"
 #include "local-backend/sandbox/user_namespace.h"
 #include "local-backend/upkeep/disk_budget.h"
@@ -120,19 +123,92 @@ absl::Status CheckBasePath(const std::string& path) {
 }
 
 absl::Status CheckIsolation(const std::string& isolation) {
-  if (isolation == "namespaces" || isolation == "gvisor") return absl::OkStatus();
-  if (isolation == "microvm") {
-    return absl::UnimplementedError(
-        "--isolation=microvm does not exist in this build; the strongest tier that does is "
-        "--isolation=gvisor");
+  if (isolation == "namespaces" || isolation == "gvisor" || isolation == "microvm") {
+    return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("--isolation \"", isolation, "\" is neither namespaces nor gvisor"));
+      absl::StrCat("--isolation \"", isolation, "\" is neither namespaces nor gvisor nor microvm"));
 }
 
-std::string DescribeIsolation(const std::string& isolation) {
-  return isolation == "gvisor" ? "gvisor: runsc in user namespace and bubblewrap"
-                               : "namespaces: user namespace, bubblewrap, seccomp";
+// A launcher that was tried out, and what it isolates by.
+struct Isolation {
+  std::unique_ptr<SandboxLauncher> launcher;
+  std::string description;
+};
+
+// A guest starts with KVM in about a second, or, where a /dev/kvm is of no use, never.
+constexpr absl::Duration kKvmStartLimit = absl::Seconds(10);
+constexpr absl::Duration kEmulationStartLimit = absl::Seconds(60);
+
+absl::StatusOr<Isolation> TryMicrovm(SandboxLauncher::Options launcher_options,
+                                     MicrovmOptions microvm, const std::string& directory,
+                                     const std::string& empty_directory) {
+  microvm.mark = NewUuidV4();
+  launcher_options.microvm = microvm;
+  Isolation isolation;
+  ASSIGN_OR_RETURN(isolation.launcher, SandboxLauncher::Create(launcher_options));
+  RETURN_IF_ERROR(ProbeMicrovm(*isolation.launcher, directory, empty_directory, microvm.mark));
+  isolation.description =
+      absl::StrCat("microvm: QEMU with ", VmAcceleratorName(microvm.accelerator),
+                   " in user namespace and bubblewrap");
+  return isolation;
+}
+
+absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options, const absl::Status& kvm,
+                                      const SandboxLauncher::Options& launcher_options,
+                                      const std::string& directory,
+                                      const std::string& empty_directory) {
+  MicrovmOptions microvm = {.qemu = options.qemu,
+                            .kernel = {.kernel = options.vm_kernel, .modules = options.vm_modules}};
+  std::string why = "--vm-accelerator=software";
+  if (options.vm_accelerator != "software") {
+    microvm.accelerator = VmAccelerator::kKvm;
+    microvm.start_limit = kKvmStartLimit;
+    absl::StatusOr<Isolation> isolation = kvm.ok() ? absl::UnknownError("") : kvm;
+    if (kvm.ok() && access("/dev/kvm", R_OK | W_OK) != 0) {
+      isolation = absl::FailedPreconditionError("/dev/kvm is not there, or not for this user");
+    } else if (kvm.ok()) {
+      isolation = TryMicrovm(launcher_options, microvm, directory, empty_directory);
+    }
+    if (isolation.ok()) return isolation;
+    if (options.vm_accelerator == "kvm") {
+      return absl::FailedPreconditionError(
+          absl::StrCat("--vm-accelerator=kvm: ", isolation.status().message()));
+    }
+    why = absl::StrCat("no KVM: ", isolation.status().message());
+  }
+  microvm.accelerator = VmAccelerator::kSoftware;
+  microvm.start_limit = kEmulationStartLimit;
+  ASSIGN_OR_RETURN(Isolation isolation,
+                   TryMicrovm(launcher_options, microvm, directory, empty_directory));
+  LogWarning("virtual machines run in software emulation: each command takes seconds to start",
+             {{"why", why}});
+  absl::StrAppend(&isolation.description, " (", why, ")");
+  return isolation;
+}
+
+// `kvm`: whether a /dev/kvm is within reach, if one is wanted. FailedPrecondition: commands cannot
+// be isolated as is asked for; nothing else is done instead.
+absl::StatusOr<Isolation> MakeIsolation(const LocalBackendOptions& options, const absl::Status& kvm,
+                                        SandboxLauncher::Options launcher_options,
+                                        const std::string& directory,
+                                        const std::string& empty_directory) {
+  if (options.isolation == "microvm") {
+    return MakeMicrovm(options, kvm, launcher_options, directory, empty_directory);
+  }
+  Isolation isolation;
+  if (options.isolation == "gvisor") {
+    launcher_options.runsc = options.runsc;
+    launcher_options.skeleton = absl::StrCat(directory, "/gvisor");
+    ASSIGN_OR_RETURN(isolation.launcher, SandboxLauncher::Create(launcher_options));
+    RETURN_IF_ERROR(ProbeGvisor(*isolation.launcher, directory, empty_directory));
+    isolation.description = "gvisor: runsc in user namespace and bubblewrap";
+    return isolation;
+  }
+  ASSIGN_OR_RETURN(isolation.launcher, SandboxLauncher::Create(launcher_options));
+  RETURN_IF_ERROR(ProbeIsolation(*isolation.launcher, directory, empty_directory));
+  isolation.description = "namespaces: user namespace, bubblewrap, seccomp";
+  return isolation;
 }
 
 absl::Status CheckWhoMayCall(const LocalBackendOptions& options, const std::string& token,
@@ -207,15 +283,20 @@ void RaiseOpenFileLimit() {
 }
 
 // Which limits are in force, and by what.
-std::string Describe(const RunLimits& limits,
+std::string Describe(const RunLimits& limits, bool in_machine,
                      const absl::StatusOr<std::unique_ptr<CgroupTree>>& cgroups) {
   const std::string numbers =
       absl::StrCat(limits.memory_bytes, " bytes of memory, ", limits.processes, " processes");
+  if (!cgroups.ok() && in_machine) {
+    return absl::StrCat("the virtual machine (", numbers,
+                        "); no cgroups: ", cgroups.status().message());
+  }
   if (!cgroups.ok()) {
     return absl::StrCat("rlimits, memory for each process alone (", numbers,
                         "); no cgroups: ", cgroups.status().message());
   }
-  return absl::StrCat("cgroup v", (*cgroups)->version(), ": ", numbers,
+  return absl::StrCat(in_machine ? "the virtual machine and " : "", "cgroup v",
+                      (*cgroups)->version(), ": ", numbers,
                       limits.cpus > 0 ? absl::StrCat(", ", limits.cpus, " CPUs") : "");
 }
 
@@ -225,6 +306,8 @@ std::string Describe(const StatusOrNetworkStack& stack) {
       "IPv4 through this user's sockets, ",
       (*stack)->has_nameserver() ? "names through this machine's nameserver" : "no nameserver");
 }
+
+std::string OnOneLine(absl::string_view text) { return absl::StrReplaceAll(text, {{"\n", " "}}); }
 
 // What instances see as /etc/resolv.conf. `directory`: of the backend.
 absl::StatusOr<std::string> MakeResolvConf(const std::string& directory) {
@@ -253,7 +336,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   RaiseOpenFileLimit();
   RETURN_IF_ERROR(CheckBasePath(options.base_path));
   RETURN_IF_ERROR(CheckIsolation(options.isolation));
-  const bool is_gvisor = options.isolation == "gvisor";
+  const bool is_virtual = options.isolation != "namespaces";
   RETURN_IF_ERROR(CheckWhoMayCall(options, token, address.host));
   std::optional<KeysFile> keys;
   if (options.auth == "keys") {
@@ -269,16 +352,19 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const NamespaceRoot root, RootOutside());
   const absl::StatusOr<std::unique_ptr<CgroupTree>> cgroups =
       CgroupTree::Create(root, LimitsOfAll(), limits.cpus > 0);
-  const bool wants_network = options.network != "none" && !is_gvisor;
+  const bool wants_network = options.network != "none" && !is_virtual;
   const absl::Status tun = wants_network ? MakeTunDeviceReachable() : absl::OkStatus();
+  const bool wants_kvm = options.isolation == "microvm" && options.vm_accelerator != "software";
+  const absl::Status kvm = wants_kvm ? MakeKvmDeviceReachable(outside) : absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string directory, EnterPrivateNamespaces(outside));
   // It takes a while, beside all that follows.
   std::future<StatusOrNetworkStack> trying_network_stack =
-      std::async(std::launch::async, [&options, &tun, is_gvisor]() -> StatusOrNetworkStack {
+      std::async(std::launch::async, [&options, &tun, is_virtual]() -> StatusOrNetworkStack {
         if (options.network == "none") return absl::FailedPreconditionError("--network=none");
-        if (is_gvisor) {
+        if (is_virtual) {
           return absl::FailedPreconditionError(
-              "--isolation=gvisor has none; a backend with --isolation=namespaces may");
+              absl::StrCat("--isolation=", options.isolation,
+                           " has none; a backend with --isolation=namespaces may"));
         }
         RETURN_IF_ERROR(tun);
         return NetworkStackProgram::Create();
@@ -299,17 +385,15 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   if (network_stack.ok() && (*network_stack)->has_nameserver()) {
     ASSIGN_OR_RETURN(resolv_conf, MakeResolvConf(directory));
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<SandboxLauncher> launcher,
-                   SandboxLauncher::Create(
-                       {.bubblewrap = options.bubblewrap,
-                        .mount_point = mount_point,
-                        .limits = limits,
-                        .cgroups = cgroups.ok() ? cgroups->get() : nullptr,
-                        .runsc = is_gvisor ? options.runsc : "",
-                        .skeleton = absl::StrCat(directory, "/gvisor"),
-                        .network_stack = network_stack.ok() ? network_stack->get() : nullptr}));
-  RETURN_IF_ERROR(is_gvisor ? ProbeGvisor(*launcher, directory, images->empty_directory())
-                            : ProbeIsolation(*launcher, directory, images->empty_directory()));
+  ASSIGN_OR_RETURN(
+      const Isolation isolation,
+      MakeIsolation(options, kvm,
+                    {.bubblewrap = options.bubblewrap,
+                     .mount_point = mount_point,
+                     .limits = limits,
+                     .cgroups = cgroups.ok() ? cgroups->get() : nullptr,
+                     .network_stack = network_stack.ok() ? network_stack->get() : nullptr},
+                    directory, images->empty_directory()));
   ImageImporter importer({.insecure_registries = options.insecure_registries,
                           .private_registries = options.private_registries},
                          images.get());
@@ -338,7 +422,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
            [&control] {
              if (control != nullptr) control->OnIdle();
            }},
-      *images, *launcher, *store);
+      *images, *isolation.launcher, *store);
   ASSIGN_OR_RETURN(const std::unique_ptr<EventStreamer> streamer, EventStreamer::Create({}));
   ASSIGN_OR_RETURN(
       const std::unique_ptr<HttpServer> http,
@@ -366,15 +450,21 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   std::unique_ptr<AdminServer> admin;
   if (!options.admin_listen.empty()) {
     ASSIGN_OR_RETURN(
-        admin, AdminServer::Start(options.admin_listen, [&is_ready] { return is_ready.load(); }));
+        admin,
+        AdminServer::Start(
+            options.admin_listen, [&is_ready] { return is_ready.load(); },
+            absl::StrCat("isolation: ", OnOneLine(isolation.description), "\nlimits: ",
+                         OnOneLine(Describe(limits, options.isolation == "microvm", cgroups)),
+                         "\nnetwork: ", OnOneLine(Describe(network_stack)), "\n")));
   }
-  LogInfo("contree-local-backend serves", {{"http", http->url()},
-                                           {"grpc", grpc == nullptr ? "" : grpc->address()},
-                                           {"admin", admin == nullptr ? "" : admin->url()},
-                                           {"state_dir", outside},
-                                           {"isolation", DescribeIsolation(options.isolation)},
-                                           {"limits", Describe(limits, cgroups)},
-                                           {"network", Describe(network_stack)}});
+  LogInfo("contree-local-backend serves",
+          {{"http", http->url()},
+           {"grpc", grpc == nullptr ? "" : grpc->address()},
+           {"admin", admin == nullptr ? "" : admin->url()},
+           {"state_dir", outside},
+           {"isolation", isolation.description},
+           {"limits", Describe(limits, options.isolation == "microvm", cgroups)},
+           {"network", Describe(network_stack)}});
   if (options.on_demand) {
     const nlohmann::json greeting = {{"url", http->url()},
                                      {"token", token},

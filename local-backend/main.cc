@@ -92,10 +92,28 @@ int main(int argc, char** argv) {
   app.add_option(
          "--isolation", options.isolation,
          "namespaces: on this machine's kernel, behind a filter; gvisor: on gVisor's kernel "
-         "(slower, no network, needs the package runsc and cgroups)")
+         "(slower, no network, needs the package runsc and cgroups); microvm: in a virtual machine "
+         "with a kernel of its own (slowest, no network, needs the package qemu-system-x86 and a "
+         "kernel)")
       ->envname("CONTREE_MCP_ISOLATION")
       ->capture_default_str();
   app.add_option("--runsc", options.runsc, "the program runsc of gVisor, by path or by name")
+      ->capture_default_str();
+  app.add_option("--qemu", options.qemu,
+                 "the program qemu-system-x86_64 of microvm, by path or by name")
+      ->capture_default_str();
+  app.add_option("--vm-kernel", options.vm_kernel,
+                 "kernel (bzImage) of microvm; empty: the newest /boot/vmlinuz-*")
+      ->envname("CONTREE_MCP_VM_KERNEL");
+  app.add_option("--vm-modules", options.vm_modules,
+                 "directory of that kernel's modules; empty: /lib/modules/VERSION")
+      ->envname("CONTREE_MCP_VM_MODULES");
+  app.add_option(
+         "--vm-accelerator", options.vm_accelerator,
+         "kvm, software (emulation, seconds for each command), or auto: kvm where a virtual "
+         "machine really starts with it")
+      ->check(CLI::IsMember({"auto", "kvm", "software"}))
+      ->envname("CONTREE_MCP_VM_ACCELERATOR")
       ->capture_default_str();
   app.add_option("--insecure-registry", options.insecure_registries,
                  "HOST[:PORT] of a registry to import from without TLS; may be repeated")

@@ -1,6 +1,7 @@
 // Processes beside the command of a running instance, its stdin, and what is seen of it meanwhile:
 // /v1/operations/{id}/subprocesses of the real program.
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/testing/temp_directory.h"
 #include "gmock/gmock.h"
@@ -18,7 +19,13 @@ class ProcessApiTest : public testing::Test {
   static void SetUpTestSuite() {
     directory_ = new TempDirectory();
     backend_ = new BackendProcess(directory_->File("state"), {});
-    ASSERT_EQ(backend_->readiness(), "ready\n");
+  }
+  // Also run with other tiers (BUILD.bazel): skipped, with the backend's own reason, where the
+  // machine lacks what they need.
+  void SetUp() override {
+    const std::string& said = backend_->readiness();
+    if (absl::StrContains(said, "install the package")) GTEST_SKIP() << said;
+    ASSERT_EQ(said, "ready\n");
   }
   static void TearDownTestSuite() {
     delete backend_;

@@ -14,7 +14,9 @@ RUN_PACKAGES=(bubblewrap busybox-static ca-certificates libslirp0 uidmap)
 # What script/bench loads servers with and compares them to.
 BENCH_PACKAGES=(git openssl wrk)
 # What tests and benchmarks compare and play with.
-TEST_PACKAGES=(buildah chromium docker-registry mmdebstrap runsc skopeo sqlite3)
+TEST_PACKAGES=(buildah chromium docker-registry mmdebstrap qemu-system-x86 runsc skopeo sqlite3)
+# A kernel for virtual machines, see ensure_vm_kernel.
+VM_KERNEL_PACKAGE=linux-image-cloud-amd64
 # What packages from npm are installed with, unless the machine has an npm already.
 NPM_PACKAGES=(nodejs npm)
 # What script/fuzz compiles with.
@@ -50,4 +52,26 @@ ensure_packages() {
 # ensure_npm: makes sure that there is an npm, whoever installed it.
 ensure_npm() {
   command -v npm >/dev/null || ensure_packages "${NPM_PACKAGES[@]}"
+}
+
+# ensure_vm_kernel: where the machine has no kernel in /boot (a container, a virtual machine that is booted from outside), unpacks a
+# small one there, which --isolation=microvm boots. Not installed: that would make an initramfs and more, which takes minutes and which
+# nothing needs. Without a network the tests of virtual machines are skipped, and say so.
+ensure_vm_kernel() {
+  if [ "$(uname -m)" != x86_64 ] || compgen -G '/boot/vmlinuz-*' >/dev/null; then
+    return 0
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "There is no kernel in /boot for virtual machines, and only root can put one there." >&2
+    return 0
+  fi
+  local package directory
+  package=$(apt-cache depends "$VM_KERNEL_PACKAGE" | awk '/Depends: linux-image-/ {print $2; exit}')
+  directory=$(mktemp -d)
+  echo "Unpacking a kernel for virtual machines: $package"
+  if ! (cd "$directory" && apt-get -qq download "$package" 2>/dev/null && dpkg-deb --extract ./*.deb unpacked &&
+    mkdir -p /boot /lib/modules && cp -r unpacked/lib/modules/. /lib/modules/ && cp unpacked/boot/vmlinuz-* /boot/); then
+    echo "It cannot be fetched; tests of virtual machines are skipped." >&2
+  fi
+  rm -r "$directory"
 }

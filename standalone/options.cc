@@ -293,9 +293,11 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
       ->envname("CONTREE_MCP_NO_WATCH");
   app.add_option(
          "--isolation", options.isolation,
-         "What the embedded backend isolates commands by: namespaces, or gvisor (slower, no "
-         "network, needs the package runsc and cgroups)")
-      ->check(CLI::IsMember({"namespaces", "gvisor"}))
+         "What the embedded backend isolates commands by: namespaces, gvisor (slower, no network, "
+         "needs the package runsc and cgroups), or microvm (a virtual machine for each, no "
+         "network, "
+         "seconds without KVM; needs the package qemu-system-x86 and a kernel in /boot)")
+      ->check(CLI::IsMember({"namespaces", "gvisor", "microvm"}))
       ->envname("CONTREE_MCP_ISOLATION")
       ->capture_default_str();
   app.add_option("--insecure-registry,--insecure_registry", options.insecure_registries,

@@ -39,8 +39,9 @@ struct Options {
   std::vector<std::string> insecure_registries;
   std::vector<std::string> private_registries;
   std::string demo_import;  // the reference of an image that the demo imports; empty: none
-  std::string isolation = "namespaces";  // of the embedded backend's commands; or "gvisor"
-  bool no_watch = false;                 // rsync walks its source each time
+  std::string isolation =
+      "namespaces";         // of the embedded backend's commands; "gvisor" or "microvm"
+  bool no_watch = false;    // rsync walks its source each time
   std::string grpc_listen;  // HOST:PORT of gRPC health, reflection and services; empty: none
   std::string log_level = "warning";
   std::string state_dir;

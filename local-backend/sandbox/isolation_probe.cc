@@ -99,4 +99,18 @@ absl::Status ProbeGvisor(SandboxLauncher& launcher, const std::string& directory
   return absl::OkStatus();
 }
 
+absl::Status ProbeMicrovm(SandboxLauncher& launcher, const std::string& directory,
+                          const std::string& empty_directory, const std::string& mark) {
+  ASSIGN_OR_RETURN(const Trial trial, TryOut(launcher, directory, empty_directory,
+                                             {"/probe", "--kernel-command-line"}));
+  if (trial.exit.exit_code != 0) return EndedWrongly(trial.exit);
+  if (!absl::StrContains(trial.out, absl::StrCat("contree.mark=", mark))) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "commands cannot be isolated: the kernel that a trial command saw is not that of its "
+        "virtual machine; it was started with \"",
+        absl::CHexEscape(absl::string_view(trial.out).substr(0, 200)), "\""));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace contree

@@ -18,6 +18,11 @@ absl::Status ProbeIsolation(SandboxLauncher& launcher, const std::string& direct
 absl::Status ProbeGvisor(SandboxLauncher& launcher, const std::string& directory,
                          const std::string& empty_directory);
 
+// The same for a launcher of virtual machines: the program asks its kernel what it was started
+// with, and only `mark`, which this launcher's guests are started with, will do.
+absl::Status ProbeMicrovm(SandboxLauncher& launcher, const std::string& directory,
+                          const std::string& empty_directory, const std::string& mark);
+
 }  // namespace contree
 
 #endif  // LOCAL_BACKEND_SANDBOX_ISOLATION_PROBE_H_

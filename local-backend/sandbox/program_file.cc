@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "absl/strings/str_cat.h"
+
 namespace contree {
 
 absl::StatusOr<UniqueFd> MakeProgramFile(const char* name, absl::string_view bytes) {
@@ -24,6 +26,12 @@ absl::StatusOr<UniqueFd> MakeProgramFile(const char* name, absl::string_view byt
     return absl::ErrnoToStatus(errno, "cannot seal a memory file");
   }
   return file;
+}
+
+absl::StatusOr<UniqueFd> OpenAgain(const UniqueFd& file) {
+  UniqueFd again(open(absl::StrCat("/proc/self/fd/", file.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!again.is_open()) return absl::ErrnoToStatus(errno, "cannot open a file of ours again");
+  return again;
 }
 
 }  // namespace contree

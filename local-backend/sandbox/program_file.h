@@ -11,6 +11,9 @@ namespace contree {
 // not a command that finds it under /proc. Thread-safe.
 absl::StatusOr<UniqueFd> MakeProgramFile(const char* name, absl::string_view bytes);
 
+// The same file with a position of its own: who reads it, reads it to its end. Thread-safe.
+absl::StatusOr<UniqueFd> OpenAgain(const UniqueFd& file);
+
 }  // namespace contree
 
 #endif  // LOCAL_BACKEND_SANDBOX_PROGRAM_FILE_H_

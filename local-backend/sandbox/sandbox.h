@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/files/unique_fd.h"
-#include "local-backend/sandbox/bubblewrap.h"
 #include "local-backend/sandbox/cancel_event.h"
 #include "local-backend/sandbox/disk_usage.h"
 #include "local-backend/sandbox/event_loop.h"
+#include "local-backend/sandbox/isolation_tier.h"
+#include "local-backend/sandbox/microvm.h"
 #include "local-backend/sandbox/network_namespace.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/overlay.h"
@@ -117,6 +119,9 @@ class SandboxLauncher {
     std::string runsc = "";
     // With runsc: a directory for MakeGvisorSkeleton, on the file system of the layers.
     std::string skeleton = "";
+    // Commands run in virtual machines, which bound memory and processes themselves, and take no
+    // network_stack. Not with runsc.
+    std::optional<MicrovmOptions> microvm = std::nullopt;
     // The way out of sandboxes; outlives the launcher. Null: they have loopback only.
     const NetworkStackProgram* network_stack = nullptr;
   };
@@ -143,18 +148,12 @@ class SandboxLauncher {
                                   const SandboxEvents& events);
 
  private:
-  SandboxLauncher(const Options& options, BubblewrapOptions bubblewrap, std::string runsc,
-                  UniqueFd init, std::unique_ptr<EventLoop> loop,
-                  std::unique_ptr<EventLoop> disposal, std::unique_ptr<Zygote> zygote);
-
-  // How the zygote is to make the tier's sandbox. `files` keeps what the order names.
-  absl::StatusOr<Zygote::Order> TierOrder(const std::string& hostname,
-                                          std::vector<UniqueFd>& files) const;
+  SandboxLauncher(const Options& options, std::unique_ptr<IsolationTier> tier,
+                  std::unique_ptr<EventLoop> loop, std::unique_ptr<EventLoop> disposal,
+                  std::unique_ptr<Zygote> zygote);
 
   const Options options_;
-  const BubblewrapOptions bubblewrap_;  // all but the hostname
-  const std::string runsc_;             // empty: not that tier
-  const UniqueFd init_;                 // for that tier
+  const std::unique_ptr<IsolationTier> tier_;
   DiskWatch disk_watch_;
   // Where what takes a while is started and closed.
   const std::unique_ptr<EventLoop> disposal_;

@@ -3,7 +3,8 @@
 // hold nothing of ours.
 //
 //   argv[1]: the descriptor of the socket to the backend (sandbox_init_protocol.h); or
-//   --kernel-log: says what the kernel logged, and ends
+//   --kernel-log: says what the kernel logged, and ends; or
+//   --kernel-command-line: says what it was started with, and ends
 
 #include <errno.h>
 #include <fcntl.h>
@@ -282,11 +283,20 @@ int ShowKernelLog() {
   return write(STDOUT_FILENO, log, static_cast<size_t>(size)) == size ? 0 : 3;
 }
 
+int ShowKernelCommandLine() {
+  char line[4096];
+  const int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+  const ssize_t size = file < 0 ? -1 : read(file, line, sizeof line);
+  if (size < 0) return 2;
+  return write(STDOUT_FILENO, line, static_cast<size_t>(size)) == size ? 0 : 3;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) return 1;
   if (strcmp(argv[1], "--kernel-log") == 0) return ShowKernelLog();
+  if (strcmp(argv[1], "--kernel-command-line") == 0) return ShowKernelCommandLine();
   // A command could reach through /proc/1 for this process's memory and socket, and speak for it;
   // not any more.
   prctl(PR_SET_DUMPABLE, 0);

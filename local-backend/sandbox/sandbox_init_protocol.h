@@ -14,7 +14,13 @@
 
 namespace contree {
 
-enum class FrameType : uint32_t { kStart = 1, kSignal = 2, kStarted = 3, kExited = 4 };
+enum class FrameType : uint32_t {
+  kStart = 1,
+  kSignal = 2,
+  kStarted = 3,
+  kExited = 4,
+  kLimits = 5,  // of a virtual machine's relay, last
+};
 
 inline constexpr uint32_t kMaxFrameBytes = 16 * 1024 * 1024;
 inline constexpr uint32_t kMainProcess =
@@ -65,6 +71,12 @@ struct ExitedReply {
   int64_t block_output_operations;
   int64_t voluntary_switches;
   int64_t involuntary_switches;
+};
+
+// Which limits were reached that the machine's cgroups do not see.
+struct LimitsReply {
+  int64_t out_of_memory_kills;
+  int64_t refused_processes;
 };
 
 }  // namespace contree

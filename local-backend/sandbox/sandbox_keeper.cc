@@ -26,8 +26,6 @@ constexpr int kReadsPerTurn = 4;
 constexpr size_t kMaxDiagnostics = 4096;
 // What a process may leave unread of its stdin before more is refused.
 constexpr size_t kMaxUnreadStdin = 16 * 1024 * 1024;
-// How long the init has to end everything before bubblewrap is killed.
-constexpr absl::Duration kKillGrace = absl::Seconds(5);
 
 // Buffers of the loop's thread: callbacks do not keep what they are shown.
 char* ReadBuffer() {
@@ -69,9 +67,10 @@ absl::StatusOr<ProcessPipes> MakeProcessPipes() {
 
 SandboxKeeper::SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamespaces& networks,
                              DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
-                             SandboxResources resources, const SandboxSpec& spec,
-                             const RunRlimits& rlimits, const CancelEvent& cancel,
-                             SandboxEvents events, SandboxLauncher::OnEnd on_end)
+                             SandboxResources resources, const TierTraits& traits,
+                             const SandboxSpec& spec, const RunRlimits& rlimits,
+                             const CancelEvent& cancel, SandboxEvents events,
+                             SandboxLauncher::OnEnd on_end)
     : loop_(loop),
       disposal_(disposal),
       networks_(networks),
@@ -82,6 +81,8 @@ SandboxKeeper::SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamesp
       rlimits_(rlimits),
       cancel_(cancel),
       timeout_(spec.timeout),
+      start_limit_(traits.start_limit),
+      kill_grace_(traits.kill_grace),
       on_end_(std::move(on_end)),
       pid_(process.pid),
       began_(absl::Now()),
@@ -117,7 +118,7 @@ void SandboxKeeper::OnBegin() {
   Watch(diagnostics_, EPOLLIN, &SandboxKeeper::OnDiagnostics);
   const auto cancel =
       loop_.Watch(cancel_.fd(), EPOLLIN, [self = shared_from_this()] { self->OnCancel(); });
-  SetTimer(began_ + timeout_);
+  SetTimer(began_ + (start_limit_ > absl::ZeroDuration() ? start_limit_ : timeout_));
   if (cancel.ok()) {
     cancel_watch_ = *cancel;
   } else {
@@ -165,21 +166,27 @@ void SandboxKeeper::SayWhichLimitsWereReached() {
     say(absl::StrCat("the command was stopped: it wrote more than the ", disk_bytes_,
                      " bytes that it may"));
   }
-  if (resources_.cgroup == nullptr || !main_->started) return;
-  const RunUsage usage = resources_.cgroup->Usage();
-  // Without what it took to make the sandbox.
-  const absl::Duration user = usage.user_cpu - usage_at_start_.user_cpu;
-  const absl::Duration system = usage.system_cpu - usage_at_start_.system_cpu;
-  if (user + system > absl::ZeroDuration()) {
-    main_->exit.usage.user_microseconds = absl::ToInt64Microseconds(user);
-    main_->exit.usage.system_microseconds = absl::ToInt64Microseconds(system);
+  if (!main_->started) return;
+  int64_t out_of_memory_kills = limits_reached_.out_of_memory_kills;
+  int64_t refused_processes = limits_reached_.refused_processes;
+  if (resources_.cgroup != nullptr) {
+    const RunUsage usage = resources_.cgroup->Usage();
+    // Without what it took to make the sandbox.
+    const absl::Duration user = usage.user_cpu - usage_at_start_.user_cpu;
+    const absl::Duration system = usage.system_cpu - usage_at_start_.system_cpu;
+    if (user + system > absl::ZeroDuration()) {
+      main_->exit.usage.user_microseconds = absl::ToInt64Microseconds(user);
+      main_->exit.usage.system_microseconds = absl::ToInt64Microseconds(system);
+    }
+    out_of_memory_kills += usage.out_of_memory_kills;
+    refused_processes += usage.refused_processes;
   }
-  main_->exit.out_of_memory_kills = usage.out_of_memory_kills;
-  if (usage.out_of_memory_kills > 0) {
+  main_->exit.out_of_memory_kills = out_of_memory_kills;
+  if (out_of_memory_kills > 0) {
     say(absl::StrCat("out of memory: a run may have ", resources_.limits.memory_bytes,
-                     " bytes; the kernel ended ", usage.out_of_memory_kills, " of its processes"));
+                     " bytes; the kernel ended ", out_of_memory_kills, " of its processes"));
   }
-  if (usage.refused_processes > 0) {
+  if (refused_processes > 0) {
     say(absl::StrCat("too many processes: a run may have ", resources_.limits.processes));
   }
 }
@@ -376,6 +383,8 @@ void SandboxKeeper::OnReply(FrameType type, absl::string_view payload) {
     ExitedReply reply;
     memcpy(&reply, payload.data(), sizeof reply);
     OnExited(reply);
+  } else if (type == FrameType::kLimits && payload.size() == sizeof limits_reached_) {
+    memcpy(&limits_reached_, payload.data(), sizeof limits_reached_);
   }
 }
 
@@ -405,6 +414,10 @@ void SandboxKeeper::OnStarted(const StartedReply& reply) {
   process->exit.pid = reply.pid;
   if (process == main_ && resources_.cgroup != nullptr) {
     usage_at_start_ = resources_.cgroup->Usage();
+  }
+  if (process == main_ && start_limit_ > absl::ZeroDuration() && !killing_) {
+    began_ = absl::Now();
+    SetTimer(began_ + timeout_);
   }
   if (process->events.on_started) process->events.on_started(reply.pid);
   // Not before: that it has started comes first for the caller too.
@@ -552,6 +565,11 @@ void SandboxKeeper::OnTime() {
     return;
   }
   if (exited_) return;
+  if (start_limit_ > absl::ZeroDuration() && !main_->started) {
+    absl::StrAppend(&said_, "it did not start in ", absl::FormatDuration(start_limit_));
+    kill(pid_, SIGKILL);
+    return;
+  }
   timed_out_ = !cancel_.IsCancelled();
   KillEverything();
 }
@@ -564,7 +582,7 @@ void SandboxKeeper::OnCancel() {
 
 void SandboxKeeper::KillEverything() {
   killing_ = true;
-  SetTimer(absl::Now() + kKillGrace);
+  SetTimer(absl::Now() + kill_grace_);
   const SignalRequest request = {.spid = 0, .signal = SIGKILL};
   // What waits before it has no meaning any more, unless it is half sent.
   while (!outgoing_.empty() && outgoing_.back().sent == 0) outgoing_.pop_back();

@@ -19,6 +19,7 @@
 #include "common/files/unique_fd.h"
 #include "local-backend/sandbox/disk_usage.h"
 #include "local-backend/sandbox/event_loop.h"
+#include "local-backend/sandbox/isolation_tier.h"
 #include "local-backend/sandbox/network_namespace.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/run_cgroups.h"
@@ -51,8 +52,9 @@ class SandboxKeeper final : public RunningSandbox,
   // the network goes back to `networks`.
   SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamespaces& networks,
                 DiskWatch& disk_watch, SandboxProcess process, ProcessPipes pipes,
-                SandboxResources resources, const SandboxSpec& spec, const RunRlimits& rlimits,
-                const CancelEvent& cancel, SandboxEvents events, SandboxLauncher::OnEnd on_end);
+                SandboxResources resources, const TierTraits& traits, const SandboxSpec& spec,
+                const RunRlimits& rlimits, const CancelEvent& cancel, SandboxEvents events,
+                SandboxLauncher::OnEnd on_end);
   ~SandboxKeeper() override;  // nothing of the sandbox is alive afterwards
 
   // Once, from any thread.
@@ -137,6 +139,8 @@ class SandboxKeeper final : public RunningSandbox,
   const RunRlimits rlimits_;
   const CancelEvent& cancel_;
   const absl::Duration timeout_;
+  const absl::Duration start_limit_;
+  const absl::Duration kill_grace_;
   SandboxLauncher::OnEnd on_end_;
 
   pid_t pid_;
@@ -159,7 +163,8 @@ class SandboxKeeper final : public RunningSandbox,
   bool killing_ = false;
   bool timed_out_ = false;
   RunUsage usage_at_start_;
-  int64_t written_bytes_ = 0;  // once it was too much
+  LimitsReply limits_reached_ = {};  // as the tier tells; cgroups see what they see
+  int64_t written_bytes_ = 0;        // once it was too much
   bool overdue_ = false;
   bool over_ = false;
 

@@ -69,7 +69,9 @@ BackendProcess::BackendProcess(const std::string& state_directory,
   std::ifstream lines(log);
   for (std::string line; std::getline(lines, line);) {
     const auto entry = nlohmann::json::parse(line, nullptr, false);
-    if (entry.is_object() && entry.contains("http")) url_ = entry.value("http", "");
+    if (!entry.is_object() || !entry.contains("http")) continue;
+    url_ = entry.value("http", "");
+    admin_url_ = entry.value("admin", "");
   }
 }
 
@@ -108,6 +110,12 @@ Answer BackendProcess::Request(const std::string& method, const std::string& tar
           .body = result->body,
           .location = result->get_header_value("Location"),
           .headers = {result->headers.begin(), result->headers.end()}};
+}
+
+std::string BackendProcess::Health() {
+  httplib::Client client(admin_url_);
+  const auto result = client.Get("/healthz");
+  return result ? result->body : httplib::to_string(result.error());
 }
 
 std::string BackendProcess::Start(nlohmann::json fields) {

@@ -45,6 +45,8 @@ class BackendProcess {
   Answer Request(const std::string& method, const std::string& target,
                  const nlohmann::json& body = nullptr, const std::string& token = "any",
                  const std::vector<std::pair<std::string, std::string>>& headers = {});
+  // What /healthz of --admin-listen says.
+  std::string Health();
   // POST /instances on tag:busybox:latest through the shell, disposable unless `fields` says
   // otherwise; the id.
   std::string Start(nlohmann::json fields);
@@ -59,6 +61,7 @@ class BackendProcess {
   int log_ = -1;
   std::string readiness_;
   std::string url_;
+  std::string admin_url_;
 };
 
 std::vector<ServerEvent> ParseEvents(const std::string& stream);

@@ -55,10 +55,11 @@ Check CheckBackend(const Options& options, const absl::StatusOr<PlatformAnswer>&
 }
 
 Check CheckNetworkOf(const Options& options) {
-  if (options.isolation != "gvisor") return CheckNetwork();
-  return {.name = "network",
-          .state = State::kNotNeeded,
-          .detail = "sandboxes have loopback only with --isolation=gvisor"};
+  if (options.isolation == "namespaces") return CheckNetwork();
+  return {
+      .name = "network",
+      .state = State::kNotNeeded,
+      .detail = absl::StrCat("sandboxes have loopback only with --isolation=", options.isolation)};
 }
 
 std::vector<Check> ChecksOfThisMachine(const Options& options) {
@@ -66,6 +67,10 @@ std::vector<Check> ChecksOfThisMachine(const Options& options) {
   std::vector<Check> checks = {CheckUserNamespaces(),   CheckSubordinateIds(),
                                CheckSeccomp(),          CheckCgroups(),
                                CheckNetworkOf(options), CheckDisk(options.state_dir)};
+  if (options.isolation == "microvm") {
+    checks.push_back(CheckVirtualMachines());
+    checks.push_back(CheckKvm());
+  }
   for (Check& helper : CheckHelpers()) checks.push_back(std::move(helper));
   checks.push_back(CheckCredentials(options));
   const absl::StatusOr<PlatformAnswer> answer = AskEmbeddedBackend(options);

@@ -26,6 +26,8 @@
 #include "absl/strings/strip.h"
 #include "common/files/state_directory.h"
 #include "common/status/status_macros.h"
+#include "local-backend/sandbox/guest_kernel.h"
+#include "local-backend/sandbox/microvm.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/seccomp_filter.h"
@@ -194,6 +196,44 @@ Check CheckNetwork() {
           .state = State::kWarning,
           .detail = absl::StrCat("sandboxes have loopback only: ", status.message()),
           .remedy = remedy};
+}
+
+Check CheckVirtualMachines() {
+  const std::string name = "virtual machines";
+  const absl::StatusOr<std::string> qemu = FindQemu(MicrovmOptions{}.qemu);
+  const absl::StatusOr<std::string> virtiofsd = FindVirtiofsd("");
+  const absl::StatusOr<std::string> kernel = FindGuestKernel("");
+  if (qemu.ok() && virtiofsd.ok() && kernel.ok()) {
+    return {.name = name, .detail = absl::StrCat(*qemu, ", ", *virtiofsd, ", ", *kernel)};
+  }
+  const absl::Status& status = !qemu.ok()        ? qemu.status()
+                               : !virtiofsd.ok() ? virtiofsd.status()
+                                                 : kernel.status();
+  return {.name = name,
+          .state = State::kFailed,
+          .detail = std::string(status.message()),
+          .remedy = kernel.ok() ? "sudo apt-get install --no-install-recommends qemu-system-x86"
+                                : "sudo apt-get install --no-install-recommends qemu-system-x86 "
+                                  "linux-image-cloud-amd64"};
+}
+
+Check CheckKvm() {
+  const std::string name = "kvm";
+  constexpr char kDevice[] = "/dev/kvm";
+  if (access(kDevice, R_OK | W_OK) == 0) {
+    return {.name = name,
+            .detail =
+                "/dev/kvm opens; where no virtual machine starts with it in 10 s, software "
+                "emulation is used, and the backend's log says so"};
+  }
+  const bool is_there = access(kDevice, F_OK) == 0;
+  return {
+      .name = name,
+      .state = State::kWarning,
+      .detail = absl::StrCat(is_there ? "/dev/kvm is not for this user" : "there is no /dev/kvm",
+                             ": software emulation, seconds for each command"),
+      .remedy = is_there ? "sudo usermod --append --groups kvm $USER, and log in again"
+                         : "a machine with KVM, or a guest of one that passes it on"};
 }
 
 }  // namespace contree::standalone

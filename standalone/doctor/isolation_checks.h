@@ -24,6 +24,13 @@ Check CheckCgroups();
 // Whether a sandbox can have a way out to the network: has one answer. Forks.
 Check CheckNetwork();
 
+// What --isolation=microvm needs: QEMU with its virtiofsd, and a kernel. Whether a virtual machine
+// starts, the backend finds out.
+Check CheckVirtualMachines();
+
+// Whether this machine's processor would execute their instructions, or QEMU, many times slower.
+Check CheckKvm();
+
 }  // namespace contree::standalone
 
 #endif  // STANDALONE_DOCTOR_ISOLATION_CHECKS_H_
