@@ -2,7 +2,7 @@
 // and a base made from Debian's packages, so that no registry is needed.
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { program } from "./programs.mjs";
 
@@ -45,14 +45,19 @@ export function makeContext(directory, files, targets) {
   execFileSync("bash", ["script/libraries"], { cwd: directory });
 }
 
+// What apt on this machine takes its packages from.
+const SOURCES = ["/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.list", "/etc/apt/sources.list.d/debian.sources"].filter(
+  (path) => existsSync(path) && statSync(path).size > 0,
+);
+
 // A Debian with what the images need of it, as a tar. With an epoch the same packages make the same bytes.
 export function makeBaseTar(path, epoch = undefined) {
   execFileSync(
     "mmdebstrap",
     [
       "--quiet", "--variant=minbase", "--include=ca-certificates,bubblewrap,busybox-static,libslirp0", "--dpkgopt=path-exclude=/usr/share/doc/*",
-      "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "bookworm", path,
+      "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "bookworm", path, ...SOURCES,
     ],
-    { env: epoch === undefined ? process.env : { ...process.env, SOURCE_DATE_EPOCH: `${epoch}` } },
+    { stdio: ["ignore", "pipe", "pipe"], env: epoch === undefined ? process.env : { ...process.env, SOURCE_DATE_EPOCH: `${epoch}` } },
   );
 }
