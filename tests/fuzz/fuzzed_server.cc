@@ -45,4 +45,9 @@ void RequireMessage(absl::string_view text) {
   std::abort();
 }
 
+bool IsRequest(absl::string_view text) {
+  const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return value.is_object() && value.contains("id") && value.contains("method");
+}
+
 }  // namespace contree::fuzz

@@ -38,6 +38,9 @@ class FuzzedServer {
 // one line, JSON, of version 2.0, with a result, an error or a method; or an array of such.
 void RequireMessage(absl::string_view text);
 
+// Whether a message waits for an answer.
+bool IsRequest(absl::string_view text);
+
 }  // namespace contree::fuzz
 
 #endif  // TESTS_FUZZ_FUZZED_SERVER_H_

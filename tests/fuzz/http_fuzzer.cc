@@ -42,6 +42,14 @@ std::string ToRequest(absl::string_view input) {
                       "\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
 }
 
+// libFuzzer's alarm, once a second or so, interrupts what waits.
+template <typename Call>
+auto Uninterrupted(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 UniqueFd Connect(int port) {
   UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   // One address has 28,000 ports, and a port rests for a minute: each connection comes from another
@@ -58,7 +66,10 @@ UniqueFd Connect(int port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+  const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+  // One that was interrupted goes on, and may be complete when it is asked for again.
+  if (Uninterrupted([&] { return connect(socket.get(), to, sizeof(address)); }) != 0 &&
+      errno != EISCONN) {
     std::cerr << "cannot connect: " << strerror(errno) << std::endl;
     std::abort();
   }
@@ -72,7 +83,8 @@ std::string Exchange(int port, absl::string_view request) {
   std::jthread sender([&socket, request] {
     absl::string_view rest = request;
     while (!rest.empty()) {
-      const ssize_t sent = send(socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+      const ssize_t sent =
+          Uninterrupted([&] { return send(socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL); });
       if (sent <= 0) break;
       rest.remove_prefix(static_cast<size_t>(sent));
     }
@@ -81,8 +93,9 @@ std::string Exchange(int port, absl::string_view request) {
   std::string answer;
   char buffer[65536];
   pollfd readable = {.fd = socket.get(), .events = POLLIN, .revents = 0};
-  while (poll(&readable, 1, kPatienceMs) > 0) {
-    const ssize_t got = recv(socket.get(), buffer, sizeof(buffer), 0);
+  while (Uninterrupted([&] { return poll(&readable, 1, kPatienceMs); }) > 0) {
+    const ssize_t got =
+        Uninterrupted([&] { return recv(socket.get(), buffer, sizeof(buffer), 0); });
     if (got <= 0) break;
     answer.append(buffer, static_cast<size_t>(got));
   }
