@@ -204,6 +204,22 @@ TEST(FileStoreTest, UploadThatDoesNotFitIsRefusedWithoutATrace) {
   Put(*store, "small");
 }
 
+TEST(FileStoreTest, WhatIsThereAlreadyNeedsNoRoom) {
+  const TempDirectory directory;
+  StoredFile known;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, FileStore::Open(directory.path()));
+    known = Put(*store, "known");
+  }
+  DiskBudget budget({.directory = directory.path(), .quota = 1});
+  ASSERT_OK_AND_ASSIGN(const auto store, FileStore::Open(directory.path(), &budget));
+  EXPECT_EQ(Put(*store, "known").uuid, known.uuid);
+  FileStore::Upload upload = store->Begin();
+  ASSERT_OK(upload.Append("something else"));
+  EXPECT_THAT(upload.Finish(""), StatusIs(absl::StatusCode::kResourceExhausted,
+                                          HasSubstr("the disk quota is used up")));
+}
+
 TEST(FileStoreTest, WhatAPowerCutTookIsForgotten) {
   const TempDirectory directory;
   StoredFile lost;
