@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,8 +23,6 @@ constexpr size_t kReadSize = 64 * 1024;
 // One that has much to say lets the others speak after so many reads.
 constexpr int kReadsPerTurn = 4;
 constexpr size_t kMaxDiagnostics = 4096;
-// What a process may leave unread of its stdin before more is refused.
-constexpr size_t kMaxUnreadStdin = 16 * 1024 * 1024;
 
 // Buffers of the loop's thread: callbacks do not keep what they are shown.
 char* ReadBuffer() {
@@ -85,17 +82,15 @@ SandboxKeeper::SandboxKeeper(EventLoop& loop, EventLoop& disposal, NetworkNamesp
       kill_grace_(traits.kill_grace),
       on_end_(std::move(on_end)),
       pid_(process.pid),
+      init_(loop, std::move(process.control)),
       began_(absl::Now()),
-      main_(std::make_shared<Process>()) {
+      main_(std::make_shared<Process>(spec.stdin_bytes, spec.stdin_stays_open)) {
   pid_fd_.fd = std::move(process.pid_fd);
-  control_.fd = std::move(process.control);
   diagnostics_.fd = std::move(process.diagnostics);
   main_->events = std::move(events);
   main_->in.fd = std::move(pipes.in);
   main_->out.fd = std::move(pipes.out);
   main_->err.fd = std::move(pipes.err);
-  main_->unread_stdin = spec.stdin_bytes;
-  main_->stdin_closes = !spec.stdin_stays_open;
   main_->began = began_;
   processes_[kMainProcess] = main_;
 }
@@ -114,7 +109,16 @@ void SandboxKeeper::Begin() {
 
 void SandboxKeeper::OnBegin() {
   Watch(pid_fd_, EPOLLIN, &SandboxKeeper::OnDeath);
-  Watch(control_, EPOLLIN, &SandboxKeeper::OnControl);
+  // What cannot be heard cannot be kept.
+  const absl::Status heard = init_.Begin(
+      shared_from_this(),
+      {.on_reply = [self = shared_from_this()](
+                       FrameType type, absl::string_view payload) { self->OnReply(type, payload); },
+       .on_end = [self = shared_from_this()] { self->EndIfOver(); }});
+  if (!heard.ok()) {
+    absl::StrAppend(&said_, heard.message());
+    KillEverything();
+  }
   Watch(diagnostics_, EPOLLIN, &SandboxKeeper::OnDiagnostics);
   const auto cancel =
       loop_.Watch(cancel_.fd(), EPOLLIN, [self = shared_from_this()] { self->OnCancel(); });
@@ -232,14 +236,12 @@ SandboxKeeper::ProcessRef SandboxKeeper::Find(uint32_t spid) {
 }
 
 absl::Status SandboxKeeper::StartProcess(uint32_t spid, ProcessSpec spec, SandboxEvents events) {
-  auto process = std::make_shared<Process>();
+  auto process = std::make_shared<Process>(std::move(spec.stdin_bytes), spec.stdin_stays_open);
   ASSIGN_OR_RETURN(process->request, EncodeStart(spid, spec.uid, spec.gid, spec.cwd, spec.argv,
                                                  spec.environment, rlimits_));
   ASSIGN_OR_RETURN(process->pipes, MakeProcessPipes());
   process->spid = spid;
   process->events = std::move(events);
-  process->unread_stdin = std::move(spec.stdin_bytes);
-  process->stdin_closes = !spec.stdin_stays_open;
   process->began = absl::Now();
   {
     const absl::MutexLock lock(&mutex_);
@@ -251,7 +253,7 @@ absl::Status SandboxKeeper::StartProcess(uint32_t spid, ProcessSpec spec, Sandbo
 }
 
 void SandboxKeeper::Launch(const ProcessRef& process) {
-  if (over_ || !control_.fd.is_open()) return;  // its end is told with the sandbox's
+  if (over_ || !init_.is_open()) return;  // its end is told with the sandbox's
   ProcessPipes& pipes = process->pipes;
   process->in.fd = std::move(pipes.in);
   process->out.fd = std::move(pipes.out);
@@ -272,18 +274,10 @@ absl::Status SandboxKeeper::WriteStdin(uint32_t spid, std::string bytes, bool cl
   if (process->ended || ended_) {
     return absl::FailedPreconditionError(absl::StrCat("the process ", spid, " has ended"));
   }
-  if (process->stdin_closes || process->stdin_is_closed) {
-    return absl::FailedPreconditionError(absl::StrCat("the stdin of process ", spid, " is closed"));
+  if (const absl::Status added = process->feed.Add(bytes, close); !added.ok()) {
+    return absl::Status(added.code(),
+                        absl::StrCat("the stdin of process ", spid, " ", added.message()));
   }
-  const size_t unread = process->unread_stdin.size() - process->written_stdin;
-  if (unread > 0 && unread + bytes.size() > kMaxUnreadStdin) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the process ", spid, " has ", unread, " bytes of its stdin yet to read"));
-  }
-  process->unread_stdin.erase(0, process->written_stdin);
-  process->written_stdin = 0;
-  process->unread_stdin += bytes;
-  process->stdin_closes = close;
   loop_.Post([self = shared_from_this(), process] { self->FeedStdin(process); });
   return absl::OkStatus();
 }
@@ -305,74 +299,15 @@ absl::Status SandboxKeeper::Signal(uint32_t spid, int signal) {
 
 // What goes to the init.
 
-void SandboxKeeper::SendToInit(FrameType type, const std::string& payload,
+void SandboxKeeper::SendToInit(FrameType type, absl::string_view payload,
                                std::vector<UniqueFd> descriptors) {
-  if (!control_.fd.is_open()) return;
-  const FrameHeader header = {.type = type, .size = static_cast<uint32_t>(payload.size())};
-  Frame frame = {.bytes = std::string(reinterpret_cast<const char*>(&header), sizeof header),
-                 .descriptors = std::move(descriptors)};
-  frame.bytes += payload;
-  outgoing_.push_back(std::move(frame));
-  Flush();
-}
-
-void SandboxKeeper::Flush() {
-  if (!control_.fd.is_open()) outgoing_.clear();
-  while (!outgoing_.empty()) {
-    Frame& frame = outgoing_.front();
-    std::vector<int> descriptors;
-    for (const UniqueFd& fd : frame.descriptors) descriptors.push_back(fd.get());
-    const ssize_t sent =
-        SendSome(control_.fd.get(), absl::string_view(frame.bytes).substr(frame.sent), descriptors);
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (sent < 0) {
-      outgoing_.clear();  // the init is gone; its death says the rest
-      break;
-    }
-    frame.descriptors.clear();
-    frame.sent += static_cast<size_t>(sent);
-    if (frame.sent == frame.bytes.size()) outgoing_.pop_front();
-  }
-  if (outgoing_.empty() == !writable_watch_.has_value()) return;
-  if (outgoing_.empty()) {
-    loop_.Unwatch(*writable_watch_);
-    writable_watch_.reset();
-    writable_fd_.Reset();
-    return;
-  }
-  // A copy of its own: one descriptor can be watched once.
-  writable_fd_.Reset(fcntl(control_.fd.get(), F_DUPFD_CLOEXEC, 0));
-  const auto watch =
-      loop_.Watch(writable_fd_.get(), EPOLLOUT, [self = shared_from_this()] { self->Flush(); });
-  if (watch.ok()) {
-    writable_watch_ = *watch;
-  } else {
-    KillEverything();
-  }
+  const absl::Status sent = init_.Send(type, payload, std::move(descriptors));
+  if (sent.ok()) return;
+  absl::StrAppend(&said_, sent.message());
+  if (pid_ > 0) kill(pid_, SIGKILL);
 }
 
 // What comes from it.
-
-void SandboxKeeper::OnControl() {
-  char bytes[4096];
-  const ssize_t got = recv(control_.fd.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-  if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) return;
-  if (got <= 0) {
-    Close(control_);
-    return EndIfOver();
-  }
-  incoming_.append(bytes, static_cast<size_t>(got));
-  size_t at = 0;
-  FrameHeader header;
-  while (incoming_.size() - at >= sizeof header) {
-    memcpy(&header, incoming_.data() + at, sizeof header);
-    if (header.size > sizeof(ExitedReply)) return Close(control_);
-    if (incoming_.size() - at < sizeof header + header.size) break;
-    OnReply(header.type, absl::string_view(incoming_).substr(at + sizeof header, header.size));
-    at += sizeof header + header.size;
-  }
-  incoming_.erase(0, at);
-}
 
 void SandboxKeeper::OnReply(FrameType type, absl::string_view payload) {
   if (type == FrameType::kStarted && payload.size() == sizeof(StartedReply)) {
@@ -507,43 +442,21 @@ bool SandboxKeeper::Forward(const ProcessRef& process, Channel& channel, OutputS
 void SandboxKeeper::FeedStdin(const ProcessRef& process) {
   Channel& in = process->in;
   if (!in.fd.is_open()) return;
-  bool closes;
-  bool waits = false;
-  {
-    const absl::MutexLock lock(&mutex_);
-    while (process->written_stdin < process->unread_stdin.size()) {
-      const ssize_t written =
-          write(in.fd.get(), process->unread_stdin.data() + process->written_stdin,
-                process->unread_stdin.size() - process->written_stdin);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) {
-        waits = errno == EAGAIN;
-        if (!waits) process->stdin_closes = true;  // the process does not want more
-        break;
-      }
-      process->written_stdin += static_cast<size_t>(written);
-    }
-    if (!waits) {
-      process->unread_stdin = std::string();
-      process->written_stdin = 0;
-    }
-    closes = process->stdin_closes;
+  switch (process->feed.WriteTo(in.fd.get())) {
+    case StdinFeed::Progress::kWaits:
+      if (!in.watch.has_value()) WatchProcess(in, EPOLLOUT, process, &SandboxKeeper::FeedStdin);
+      return;
+    case StdinFeed::Progress::kEnded:
+      return CloseStdin(process);
+    case StdinFeed::Progress::kIdle:
+      if (in.watch.has_value()) loop_.Unwatch(*in.watch);
+      in.watch.reset();
   }
-  if (waits) {
-    if (!in.watch.has_value()) WatchProcess(in, EPOLLOUT, process, &SandboxKeeper::FeedStdin);
-    return;
-  }
-  if (closes) return CloseStdin(process);
-  if (in.watch.has_value()) loop_.Unwatch(*in.watch);
-  in.watch.reset();
 }
 
 void SandboxKeeper::CloseStdin(const ProcessRef& process) {
   Close(process->in);
-  const absl::MutexLock lock(&mutex_);
-  process->stdin_is_closed = true;
-  process->unread_stdin = std::string();
-  process->written_stdin = 0;
+  process->feed.End();
 }
 
 // The end.
@@ -585,10 +498,10 @@ void SandboxKeeper::KillEverything() {
   SetTimer(absl::Now() + kill_grace_);
   const SignalRequest request = {.spid = 0, .signal = SIGKILL};
   // What waits before it has no meaning any more, unless it is half sent.
-  while (!outgoing_.empty() && outgoing_.back().sent == 0) outgoing_.pop_back();
+  init_.ForgetUnsent();
   SendToInit(FrameType::kSignal,
              std::string(reinterpret_cast<const char*>(&request), sizeof request), {});
-  if (!control_.fd.is_open() && pid_ > 0) kill(pid_, SIGKILL);
+  if (!init_.is_open() && pid_ > 0) kill(pid_, SIGKILL);
 }
 
 void SandboxKeeper::OnDeath() {
@@ -638,7 +551,7 @@ void SandboxKeeper::GiveNetworkBack() {
 void SandboxKeeper::EndIfOver() {
   // What was said last must not be lost, nor the reports that were sent just before: they are read
   // to their ends, which come now that nobody is left.
-  if (over_ || pid_ > 0 || control_.watch.has_value() || diagnostics_.watch.has_value()) return;
+  if (over_ || pid_ > 0 || init_.is_heard() || diagnostics_.watch.has_value()) return;
   std::vector<ProcessRef> processes;
   {
     const absl::MutexLock lock(&mutex_);
@@ -663,9 +576,7 @@ void SandboxKeeper::EndIfOver() {
   }
   if (cancel_watch_.has_value()) loop_.Unwatch(*cancel_watch_);
   cancel_watch_.reset();
-  if (writable_watch_.has_value()) loop_.Unwatch(*writable_watch_);
-  writable_watch_.reset();
-  Close(control_);
+  init_.Close();
   Close(diagnostics_);
   if (tap_watch_.has_value()) loop_.Unwatch(*tap_watch_);
   tap_watch_.reset();

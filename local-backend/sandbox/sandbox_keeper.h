@@ -5,11 +5,11 @@
 // init, keeps its time, and finds out how it ended. A part of the sandbox library.
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -19,12 +19,14 @@
 #include "common/files/unique_fd.h"
 #include "local-backend/sandbox/disk_usage.h"
 #include "local-backend/sandbox/event_loop.h"
+#include "local-backend/sandbox/init_channel.h"
 #include "local-backend/sandbox/isolation_tier.h"
 #include "local-backend/sandbox/network_namespace.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/run_cgroups.h"
 #include "local-backend/sandbox/sandbox.h"
 #include "local-backend/sandbox/sandbox_process.h"
+#include "local-backend/sandbox/stdin_feed.h"
 
 namespace contree {
 
@@ -72,7 +74,11 @@ class SandboxKeeper final : public RunningSandbox,
   };
 
   struct Process {
+    Process(std::string stdin_bytes, bool stdin_stays_open)
+        : feed(std::move(stdin_bytes), stdin_stays_open) {}
+
     uint32_t spid = kMainProcess;
+    StdinFeed feed;
     SandboxEvents events;
     Channel in, out, err;
     ProcessPipes pipes;   // of one that the init was not told of yet
@@ -82,18 +88,8 @@ class SandboxKeeper final : public RunningSandbox,
     SandboxExit exit;
     // Guarded by the keeper's mutex_.
     bool ended = false;
-    std::string unread_stdin;
-    size_t written_stdin = 0;   // of unread_stdin
-    bool stdin_closes = false;  // once all is written
-    bool stdin_is_closed = false;
   };
   using ProcessRef = std::shared_ptr<Process>;
-
-  struct Frame {
-    std::string bytes;
-    size_t sent = 0;
-    std::vector<UniqueFd> descriptors;
-  };
 
   ProcessRef Find(uint32_t spid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -104,9 +100,7 @@ class SandboxKeeper final : public RunningSandbox,
                     void (SandboxKeeper::*callback)(const ProcessRef&));
   void Close(Channel& channel);
   void Launch(const ProcessRef& process);
-  void SendToInit(FrameType type, const std::string& payload, std::vector<UniqueFd> descriptors);
-  void Flush();
-  void OnControl();
+  void SendToInit(FrameType type, absl::string_view payload, std::vector<UniqueFd> descriptors);
   void OnReply(FrameType type, absl::string_view payload);
   void OnStarted(const StartedReply& reply);
   void OnExited(const ExitedReply& reply);
@@ -145,16 +139,12 @@ class SandboxKeeper final : public RunningSandbox,
 
   pid_t pid_;
   Channel pid_fd_;
-  Channel control_;
+  InitChannel init_;
   Channel diagnostics_;
   std::optional<EventLoop::WatchId> cancel_watch_;
   std::optional<EventLoop::WatchId> tap_watch_;
   std::optional<DiskWatch::Id> disk_watch_id_;
   std::optional<EventLoop::TimerId> timer_;
-  std::deque<Frame> outgoing_;
-  std::optional<EventLoop::WatchId> writable_watch_;  // of a copy of the control socket
-  UniqueFd writable_fd_;
-  std::string incoming_;
   std::string said_;  // by bubblewrap
   absl::Time began_;
   absl::Time exited_at_;
