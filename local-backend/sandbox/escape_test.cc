@@ -197,7 +197,7 @@ TEST_F(EscapeTest, LayersOfOtherImages) {
 }
 
 TEST_F(EscapeTest, ForkBombHarmsNobodyElse) {
-  SandboxSpec bomb = Spec({"/bin/sh", "-c", "b() { b | b & }; b; exec sleep 100"});
+  SandboxSpec bomb = Spec({"/bin/sh", "-c", "b() { b | b & }; b & exec sleep 100"});
   bomb.timeout = absl::Seconds(1);
   std::string meanwhile;
   std::thread other([&meanwhile] {
