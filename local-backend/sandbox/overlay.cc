@@ -42,11 +42,16 @@ absl::Status SetString(int context, const char* key, const std::string& value) {
   return MountError(context, key, errno);
 }
 
-// Since Linux 6.5, where overlay has parameters of its own, an unknown one is refused at once.
+// Since Linux 6.5 overlay has parameters of its own, and an unknown one is refused at once. Before,
+// any is taken as it comes and refused at the end, with a line in the kernel's log, and a value has
+// at most 255 bytes.
 bool KernelTakesLayersOneByOne() {
-  const UniqueFd context(fsopen("overlay", FSOPEN_CLOEXEC));
-  return context.is_open() &&
-         fsconfig(context.get(), FSCONFIG_SET_FLAG, "no_such_parameter", nullptr, 0) != 0;
+  static const bool takes = [] {
+    const UniqueFd context(fsopen("overlay", FSOPEN_CLOEXEC));
+    return context.is_open() &&
+           fsconfig(context.get(), FSCONFIG_SET_FLAG, "no_such_parameter", nullptr, 0) != 0;
+  }();
+  return takes;
 }
 
 bool IsReadOnly(const OverlayMount& overlay) { return overlay.upper.empty(); }
@@ -67,20 +72,17 @@ absl::StatusOr<UniqueFd> MountOverlay(const OverlayMount& overlay) {
                                                      " layers; the kernel stacks no more than ",
                                                      kMaxOverlayLayers));
   }
+  if (!KernelTakesLayersOneByOne()) return MountOverlayByOptionText(overlay);
   const UniqueFd context(fsopen("overlay", FSOPEN_CLOEXEC));
   if (!context.is_open()) return MountError(-1, "fsopen", errno);
   // Marks in user.overlay.*: those in trusted.overlay.* are not for a user namespace.
   if (fsconfig(context.get(), FSCONFIG_SET_FLAG, "userxattr", nullptr, 0) != 0) {
     return MountError(context.get(), "userxattr", errno);
   }
-  for (size_t i = 0; i < layers.size(); ++i) {
-    if (fsconfig(context.get(), FSCONFIG_SET_STRING, "lowerdir+", layers[i].c_str(), 0) == 0) {
-      continue;
+  for (const std::string& layer : layers) {
+    if (fsconfig(context.get(), FSCONFIG_SET_STRING, "lowerdir+", layer.c_str(), 0) != 0) {
+      return MountError(context.get(), absl::StrCat("lowerdir+ ", layer), errno);
     }
-    // Before 6.5 any parameter is taken as it comes, and refused at the end; but a value has at
-    // most 255 bytes.
-    if (i == 0 && errno == EINVAL) return MountOverlayByOptionText(overlay);
-    return MountError(context.get(), absl::StrCat("lowerdir+ ", layers[i]), errno);
   }
   unsigned attributes = MOUNT_ATTR_NODEV;
   if (IsReadOnly(overlay)) {
@@ -94,9 +96,7 @@ absl::StatusOr<UniqueFd> MountOverlay(const OverlayMount& overlay) {
     }
   }
   if (fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
-    const int error = errno;
-    if (!KernelTakesLayersOneByOne()) return MountOverlayByOptionText(overlay);
-    return MountError(context.get(), "create", error);
+    return MountError(context.get(), "create", errno);
   }
   UniqueFd mounted(fsmount(context.get(), FSMOUNT_CLOEXEC, attributes));
   if (!mounted.is_open()) return MountError(context.get(), "fsmount", errno);
