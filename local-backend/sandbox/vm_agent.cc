@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -61,8 +62,8 @@ constexpr char kGroup[] = "/groups/run";
 constexpr int kInitSocket = 3;
 // What a process that has ended may have left in its pipe.
 constexpr size_t kPipeBytes = 64 * 1024;
-// A port takes this long to appear after its driver.
-constexpr int kPortMilliseconds = 10'000;
+// A port takes this long, at most, to appear after its driver, and to be told of its other end.
+constexpr int kPortMilliseconds = 30'000;
 
 // As in every tier; bubblewrap.cc has them by name.
 constexpr int kCapabilities[] = {
@@ -77,18 +78,23 @@ int port = -1;
   while (true) pause();
 }
 
+// For where nothing can be told to the relay: it hears the machine's end, and what was said before.
+[[noreturn]] void EndMachine() {
+  reboot(RB_AUTOBOOT);
+  Stop();
+}
+
 [[noreturn]] void Fail(const std::string& what, int error = errno) {
   const std::string text = what + ": " + strerror(error);
   fprintf(stderr, "contree: %s\n", text.c_str());
-  if (port >= 0) {
-    const std::string_view said = std::string_view(text).substr(0, kMaxVmFailure);
-    const VmFrameHeader header = {
-        .type = VmFrameType::kFailed, .stream = 0, .size = static_cast<uint32_t>(said.size())};
-    std::string frame(reinterpret_cast<const char*>(&header), sizeof header);
-    frame += said;
-    fcntl(port, F_SETFL, O_RDWR);
-    if (write(port, frame.data(), frame.size()) < 0) fprintf(stderr, "contree: no port\n");
-  }
+  if (port < 0) EndMachine();
+  const std::string_view said = std::string_view(text).substr(0, kMaxVmFailure);
+  const VmFrameHeader header = {
+      .type = VmFrameType::kFailed, .stream = 0, .size = static_cast<uint32_t>(said.size())};
+  std::string frame(reinterpret_cast<const char*>(&header), sizeof header);
+  frame += said;
+  fcntl(port, F_SETFL, O_RDWR);
+  if (write(port, frame.data(), frame.size()) < 0) EndMachine();
   Stop();
 }
 
@@ -111,6 +117,16 @@ void LoadModules() {
   }
 }
 
+// A port whose other end the guest was not told of yet looks as if that had hung up.
+void AwaitOtherEnd(int opened) {
+  for (int waited = 0; waited < kPortMilliseconds; ++waited) {
+    pollfd polled = {.fd = opened, .events = POLLOUT, .revents = 0};
+    if (poll(&polled, 1, 0) == 1 && (polled.revents & POLLHUP) == 0) return;
+    usleep(1000);
+  }
+  Fail("nobody is at the other end of the serial port", ENOTCONN);
+}
+
 int OpenPort() {
   for (int waited = 0; waited < kPortMilliseconds; ++waited) {
     DIR* const devices = opendir("/dev");
@@ -120,6 +136,7 @@ int OpenPort() {
       const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
       closedir(devices);
       if (opened < 0) Fail("cannot open the serial port");
+      AwaitOtherEnd(opened);
       return opened;
     }
     if (devices != nullptr) closedir(devices);

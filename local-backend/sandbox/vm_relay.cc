@@ -6,12 +6,16 @@
 //
 // Linked statically.
 //
-//   argv: HOSTNAME, MEMORY in bytes and PROCESSES for the run, "--", virtiofsd's command, "--",
-//   QEMU's command. stdin: the socket to the backend; stderr: for complaints.
+//   argv: HOSTNAME, MEMORY in bytes and PROCESSES for the run, PATIENCE in milliseconds, "--",
+//   virtiofsd's command, "--", QEMU's command. stdin: the socket to the backend; stderr: for
+//   complaints.
+//
+// A guest from which nothing is heard within PATIENCE is given up, and another machine is started,
+// which gets twice the time, and so on, until the backend loses its own patience. 0: as long as it
+// takes.
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,21 +25,23 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "local-backend/sandbox/sandbox_init_protocol.h"
 #include "local-backend/sandbox/vm_link.h"
 #include "local-backend/sandbox/vm_link_protocol.h"
+#include "local-backend/sandbox/vm_machine.h"
 
 namespace {
 
@@ -45,112 +51,82 @@ using contree::FrameType;
 using contree::kMainProcess;
 using contree::kMaxFrameBytes;
 using contree::kMaxVmSpid;
-using contree::kVmFilesFd;
-using contree::kVmSerialFd;
 using contree::LimitsReply;
 using contree::SignalRequest;
 using contree::StartedReply;
 using contree::StartRequest;
+using contree::VmCommands;
 using contree::VmFrameHeader;
 using contree::VmFrameType;
 using contree::VmLink;
+using contree::VmMachine;
 using contree::VmSetUp;
 using contree::VmStream;
 using contree::VmStreamNumber;
 
 constexpr int kBackend = 3;
-constexpr char kFilesSocket[] = "/run/files";
-// QEMU's own user and group: nothing in here is theirs.
-constexpr uid_t kQemuUser = 65534;
-// Of what QEMU, virtiofsd and the guest's kernel say, the end is kept.
-constexpr size_t kMaxSaid = 2048;
-// How long QEMU may take to end after virtiofsd.
-constexpr int kEndMilliseconds = 1000;
 // While so much waits for the guest, the backend waits too.
 constexpr size_t kEnoughUnsent = 1024 * 1024;
+constexpr int64_t kLongestWait = 3'600'000;
 
-std::string said;
-
-[[noreturn]] void End(const std::string& what) {
+// `said`: by the machine; anything may be in it.
+void Complain(const std::string& what, std::string_view said) {
   fprintf(stderr, "%s", what.c_str());
   if (!said.empty()) {
     fprintf(stderr, "; it said: ");
     for (const char c : said) fputc(c == '\n' || (c >= ' ' && c <= '~') ? c : '?', stderr);
   }
   fputc('\n', stderr);
+}
+
+[[noreturn]] void End(const std::string& what, std::string_view said = {}) {
+  Complain(what, said);
   _exit(1);
-}
-
-// A descriptor above those that children find by number.
-int Above(int fd) {
-  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 20);
-  if (copy < 0) End(std::string("the relay cannot copy a descriptor: ") + strerror(errno));
-  close(fd);
-  return copy;
-}
-
-struct Commands {
-  std::vector<char*> files;
-  std::vector<char*> machine;
-};
-
-pid_t StartProgram(const std::vector<char*>& command, int output, int fd, int becomes,
-                   bool as_nobody) {
-  const pid_t child = fork();
-  if (child < 0) End(std::string("the relay cannot fork: ") + strerror(errno));
-  if (child > 0) return child;
-  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(fd, becomes) < 0) {
-    _exit(126);
-  }
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  // With the user go all capabilities.
-  if (as_nobody && (setgroups(0, nullptr) != 0 || setresgid(kQemuUser, kQemuUser, kQemuUser) != 0 ||
-                    setresuid(kQemuUser, kQemuUser, kQemuUser) != 0)) {
-    dprintf(1, "cannot give up privileges: %s\n", strerror(errno));
-    _exit(126);
-  }
-  char path[] = "PATH=/usr/bin:/bin";
-  char temporary[] = "TMPDIR=/tmp";
-  char* const environment[] = {path, temporary, nullptr};
-  execve(command[0], command.data(), environment);
-  dprintf(1, "cannot run %s: %s\n", command[0], strerror(errno));
-  _exit(127);
 }
 
 class Relay {
  public:
-  Relay(VmSetUp set_up, std::string hostname, const Commands& commands)
+  Relay(VmSetUp set_up, std::string hostname, int64_t patience, VmCommands commands)
       : set_up_(set_up),
         hostname_(std::move(hostname)),
-        link_(VmLink::Side::kRelay, Launch(commands)) {}
+        commands_(std::move(commands)),
+        patience_(patience) {}
 
   [[noreturn]] void Run() {
+    sigset_t children;
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &children, nullptr);
+    signals_ = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals_ < 0) End(std::string("the relay cannot hear signals: ") + strerror(errno));
+    StartMachine();
     while (true) {
+      if (MillisecondsToWait() == 0) StartAnotherMachine();
       std::vector<pollfd> polls;
-      link_.AppendTo(polls);
+      link_->AppendTo(polls);
       const size_t at = polls.size();
-      const bool hears = !is_done_ && link_.unsent() < kEnoughUnsent;
+      const bool hears = !is_done_ && link_->unsent() < kEnoughUnsent;
       polls.push_back({.fd = hears ? kBackend : -1, .events = POLLIN, .revents = 0});
-      polls.push_back({.fd = output_, .events = POLLIN, .revents = 0});
-      polls.push_back({.fd = signals_, .events = POLLIN, .revents = 0});
+      polls.push_back({.fd = machine_->output(), .events = POLLIN, .revents = 0});
+      polls.push_back({.fd = is_done_ ? -1 : signals_, .events = POLLIN, .revents = 0});
       // Done: only what our own pipes take is still of interest.
       if (is_done_) polls[0].fd = -1;
-      if (poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) End("the relay cannot poll");
-      if (polls[at + 1].revents != 0) HearOutput();
+      const int found = poll(polls.data(), polls.size(), MillisecondsToWait());
+      if (found < 0 && errno != EINTR) End("the relay cannot poll");
+      if (found <= 0) continue;
+      if (polls[at + 1].revents != 0) machine_->HearOutput();
       if (polls[at].revents != 0) HearBackend();
-      const bool goes_on =
-          link_.Handle(polls.data(), [this](const VmFrameHeader& header, std::string_view payload) {
+      const bool goes_on = link_->Handle(
+          polls.data(), [this](const VmFrameHeader& header, std::string_view payload) {
             return OnFrame(header, payload);
           });
       PassDelayed();
-      if (is_done_ && !link_.has_sinks()) Finish();
-      if (!goes_on && !is_done_ && link_.broken()) {
-        End("the guest sent what its machine's relay does not take");
+      if (is_done_ && !link_->has_sinks()) Finish();
+      if (is_done_) continue;
+      if (!goes_on && link_->broken()) {
+        End("the guest sent what its machine's relay does not take", machine_->said());
       }
-      if (polls[at + 2].revents != 0 || (!goes_on && !is_done_)) HearSignals(goes_on);
+      if (polls[at + 2].revents != 0 || !goes_on) HearSignals(goes_on);
     }
   }
 
@@ -169,89 +145,46 @@ class Relay {
     uint64_t err_bytes;
   };
 
-  // Our end of the serial port.
-  int Launch(const Commands& commands) {
-    sigset_t children;
-    sigemptyset(&children);
-    sigaddset(&children, SIGCHLD);
-    sigprocmask(SIG_SETMASK, &children, nullptr);
-    signals_ = Above(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
-    int output[2], serial[2];
-    if (pipe2(output, O_CLOEXEC) != 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, serial) != 0) {
-      End(std::string("the relay cannot make a pipe: ") + strerror(errno));
-    }
-    output_ = Above(output[0]);
-    const int output_end = Above(output[1]);
-    const int ours = Above(serial[0]);
-    const int theirs = Above(serial[1]);
-    // virtiofsd takes the descriptor of a socket that listens; the connection waits there for it.
-    sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
-    strcpy(address.sun_path, kFilesSocket);
-    const int listener = Above(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int connection = Above(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        listen(listener, 1) != 0 ||
-        connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-      End(std::string("the relay cannot make a socket: ") + strerror(errno));
-    }
-    files_pid_ = StartProgram(commands.files, output_end, listener, kVmFilesFd, false);
-    close(listener);
-    // Two descriptors for one program: the second is put in its place here.
-    if (dup2(theirs, kVmSerialFd) < 0) End("the relay cannot copy a descriptor");
-    machine_pid_ = StartProgram(commands.machine, output_end, connection, kVmFilesFd, true);
-    close(kVmSerialFd);
-    close(theirs);
-    close(connection);
-    close(output_end);
-    fcntl(output_, F_SETFL, O_RDONLY | O_NONBLOCK);
-    fcntl(ours, F_SETFL, O_RDWR | O_NONBLOCK);
-    return ours;
+  static int64_t Now() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
   }
 
-  void HearOutput() {
-    char bytes[4096];
-    ssize_t got;
-    while ((got = read(output_, bytes, sizeof bytes)) > 0) {
-      said.append(bytes, static_cast<size_t>(got));
-      if (said.size() > kMaxSaid) said.erase(0, said.size() - kMaxSaid);
-    }
-    if (got == 0) {
-      close(output_);
-      output_ = -1;
-    }
+  // For the guest to say that it is ready; -1: without end.
+  int MillisecondsToWait() const {
+    if (is_ready_ || patience_ == 0) return -1;
+    return static_cast<int>(std::clamp(started_ + patience_ - Now(), int64_t{0}, kLongestWait));
   }
 
-  // Of QEMU or virtiofsd; neither ends by itself unless something is wrong.
+  void StartMachine() {
+    std::string error;
+    machine_ = VmMachine::Start(commands_, error);
+    if (machine_ == nullptr) End(error);
+    link_.emplace(VmLink::Side::kRelay, machine_->serial());
+    started_ = Now();
+  }
+
+  // Nothing was passed to the guest yet: the next one gets all of it.
+  void StartAnotherMachine() {
+    machine_->HearOutput();
+    Complain("a guest did not start in " + std::to_string(patience_) + " ms, and another does",
+             machine_->said());
+    link_.reset();
+    machine_.reset();
+    patience_ *= 2;
+    StartMachine();
+  }
+
   void HearSignals(bool goes_on) {
     signalfd_siginfo ignored;
     while (read(signals_, &ignored, sizeof ignored) > 0) {
     }
     if (!goes_on) usleep(50'000);  // it is about to end
-    int status;
-    bool files_ended = false;
-    for (int waited = 0; waited < kEndMilliseconds; ++waited) {
-      const pid_t ended = waitpid(-1, &status, WNOHANG);
-      if (ended == machine_pid_) EndOf("QEMU", status);
-      if (ended == files_pid_) {
-        files_ended = true;
-        files_status_ = status;
-      }
-      if (ended > 0) continue;
-      // virtiofsd ends when QEMU does, and may be the first to be seen.
-      if (!files_ended) break;
-      usleep(1000);
-    }
-    if (files_ended) EndOf("virtiofsd", files_status_);
-    if (!goes_on) End("the virtual machine has closed its serial port");
-  }
-
-  void EndOf(const char* name, int status) {
-    if (is_done_) return;
-    if (output_ >= 0) HearOutput();
-    End(std::string("the virtual machine has ended: ") + name +
-        (WIFSIGNALED(status) ? " by signal " + std::to_string(WTERMSIG(status))
-                             : " with exit code " + std::to_string(WEXITSTATUS(status))));
+    const std::string ended = machine_->WhatEnded();
+    machine_->HearOutput();
+    if (!ended.empty()) End("the virtual machine has ended: " + ended, machine_->said());
+    if (!goes_on) End("the virtual machine has closed its serial port", machine_->said());
   }
 
   // Frames of the backend, with the descriptors that come with their first byte: never read beyond
@@ -320,14 +253,14 @@ class Relay {
 
   // Streams follow the order to start their process: the guest forgets what it does not know.
   void Pass(const FromBackend& frame) {
-    link_.Send(VmFrameType::kControl, 0, frame.bytes);
+    link_->Send(VmFrameType::kControl, 0, frame.bytes);
     if (frame.descriptors[0] < 0) return;
     for (const int fd : frame.descriptors) {
       fcntl(fd, F_SETFL, O_NONBLOCK | (fcntl(fd, F_GETFL) & O_ACCMODE));
     }
-    link_.AddSource(VmStreamNumber(frame.starts, VmStream::kStdin), frame.descriptors[0]);
-    link_.AddSink(VmStreamNumber(frame.starts, VmStream::kStdout), frame.descriptors[1]);
-    link_.AddSink(VmStreamNumber(frame.starts, VmStream::kStderr), frame.descriptors[2]);
+    link_->AddSource(VmStreamNumber(frame.starts, VmStream::kStdin), frame.descriptors[0]);
+    link_->AddSink(VmStreamNumber(frame.starts, VmStream::kStdout), frame.descriptors[1]);
+    link_->AddSink(VmStreamNumber(frame.starts, VmStream::kStderr), frame.descriptors[2]);
   }
 
   // What comes from the guest, other than streams.
@@ -344,12 +277,10 @@ class Relay {
         if (!is_ready_ || payload.size() != sizeof limits_) return false;
         memcpy(&limits_, payload.data(), sizeof limits_);
         is_done_ = true;
-        link_.EndSinks();
+        link_->EndSinks();
         return true;
       case VmFrameType::kFailed:
-        said.clear();
-        for (const char c : payload) said += c;
-        End("the guest does not start");
+        End("the guest does not start", payload);
       default:
         return false;
     }
@@ -361,7 +292,7 @@ class Relay {
     set_up_.realtime_nanoseconds = now.tv_sec * 1'000'000'000 + now.tv_nsec;
     std::string payload(reinterpret_cast<const char*>(&set_up_), sizeof set_up_);
     payload += hostname_;
-    link_.Send(VmFrameType::kSetUp, 0, payload);
+    link_->Send(VmFrameType::kSetUp, 0, payload);
     for (const FromBackend& frame : waiting_) Pass(frame);
     waiting_.clear();
   }
@@ -387,8 +318,8 @@ class Relay {
     delayed_.push_back(
         {.spid = reply.spid,
          .frame = std::string(frame),
-         .out_bytes = link_.Received(VmStreamNumber(reply.spid, VmStream::kStdout)),
-         .err_bytes = link_.Received(VmStreamNumber(reply.spid, VmStream::kStderr))});
+         .out_bytes = link_->Received(VmStreamNumber(reply.spid, VmStream::kStdout)),
+         .err_bytes = link_->Received(VmStreamNumber(reply.spid, VmStream::kStderr))});
     // No more than it has processes.
     return delayed_.size() <= 64 * 1024;
   }
@@ -396,8 +327,8 @@ class Relay {
   void PassDelayed() {
     while (!delayed_.empty()) {
       const Delayed& first = delayed_.front();
-      if (!link_.HasWritten(VmStreamNumber(first.spid, VmStream::kStdout), first.out_bytes) ||
-          !link_.HasWritten(VmStreamNumber(first.spid, VmStream::kStderr), first.err_bytes)) {
+      if (!link_->HasWritten(VmStreamNumber(first.spid, VmStream::kStdout), first.out_bytes) ||
+          !link_->HasWritten(VmStreamNumber(first.spid, VmStream::kStderr), first.err_bytes)) {
         return;
       }
       Tell(first.frame);
@@ -424,13 +355,12 @@ class Relay {
 
   VmSetUp set_up_;
   const std::string hostname_;
-  // Before the link: they are set when its descriptor is made.
+  const VmCommands commands_;
+  int64_t patience_;  // milliseconds; 0: without end
   int signals_ = -1;
-  int output_ = -1;  // of QEMU and virtiofsd
-  pid_t files_pid_ = -1;
-  pid_t machine_pid_ = -1;
-  int files_status_ = 0;
-  VmLink link_;
+  int64_t started_ = 0;
+  std::unique_ptr<VmMachine> machine_;
+  std::optional<VmLink> link_;  // over the machine's serial port
   std::string heard_;
   int descriptors_[3] = {-1, -1, -1};
   std::vector<FromBackend> waiting_;  // until the guest is ready
@@ -446,7 +376,7 @@ class Relay {
 int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_DUMPABLE, 0);
-  if (argc < 7 || dup2(0, kBackend) < 0) return 1;
+  if (argc < 8 || dup2(0, kBackend) < 0) return 1;
   fcntl(kBackend, F_SETFD, FD_CLOEXEC);
   // virtiofsd holds a descriptor for each file that the guest knows.
   rlimit files;
@@ -457,9 +387,10 @@ int main(int argc, char** argv) {
   const VmSetUp set_up = {.realtime_nanoseconds = 0,
                           .memory_bytes = strtoll(argv[2], nullptr, 10),
                           .processes = strtoll(argv[3], nullptr, 10)};
-  Commands commands;
+  const int64_t patience = strtoll(argv[4], nullptr, 10);
+  VmCommands commands;
   std::vector<char*>* command = nullptr;
-  for (int i = 4; i < argc; ++i) {
+  for (int i = 5; i < argc; ++i) {
     if (strcmp(argv[i], "--") == 0) {
       command = command == nullptr ? &commands.files : &commands.machine;
     } else if (command != nullptr) {
@@ -469,5 +400,5 @@ int main(int argc, char** argv) {
   if (commands.files.empty() || commands.machine.empty()) return 1;
   commands.files.push_back(nullptr);
   commands.machine.push_back(nullptr);
-  Relay(set_up, argv[1], commands).Run();
+  Relay(set_up, argv[1], patience, std::move(commands)).Run();
 }

@@ -1,6 +1,7 @@
 // The real relay, with a machine of ours beside it that says what a hostile guest might.
 
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ namespace contree {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 std::string Frame(VmFrameType type, uint32_t stream, const std::string& payload) {
   const VmFrameHeader header = {
@@ -45,8 +47,14 @@ struct Outcome {
   std::string control;  // to the backend
 };
 
-// Runs the relay with a shell in the place of QEMU, to its end.
-Outcome RunRelay(const std::string& machine) {
+struct Surroundings {
+  int patience_milliseconds = 0;
+  std::string from_backend = {};  // sent at once
+};
+
+// Runs the relay with a shell in the place of QEMU, to its end. Of all that the shell sees, it may
+// write to /run/marks only.
+Outcome RunRelay(const std::string& machine, const Surroundings& surroundings = {}) {
   auto relay = MakeVmRelayFile();
   const auto bubblewrap = FindBubblewrap("bwrap");
   EXPECT_OK(relay);
@@ -70,6 +78,10 @@ Outcome RunRelay(const std::string& machine) {
                                       "/",
                                       "--tmpfs",
                                       "/run",
+                                      "--perms",
+                                      "1777",
+                                      "--dir",
+                                      "/run/marks",
                                       "--proc",
                                       "/proc",
                                       "--dev",
@@ -79,6 +91,7 @@ Outcome RunRelay(const std::string& machine) {
                                       "box",
                                       "0",
                                       "0",
+                                      absl::StrCat(surroundings.patience_milliseconds),
                                       "--",
                                       "/bin/busybox",
                                       "sleep",
@@ -96,6 +109,8 @@ Outcome RunRelay(const std::string& machine) {
   }
   close(control[1]);
   close(said[1]);
+  EXPECT_EQ(send(control[0], surroundings.from_backend.data(), surroundings.from_backend.size(), 0),
+            static_cast<ssize_t>(surroundings.from_backend.size()));
   Outcome outcome;
   char bytes[4096];
   ssize_t got;
@@ -111,13 +126,23 @@ Outcome RunRelay(const std::string& machine) {
   return outcome;
 }
 
-// A guest that sends this.
-Outcome RunRelayWithGuestThatSends(const std::string& frames) {
+// The shell's command to send this to the relay.
+std::string Send(const std::string& frames) {
   std::string escaped;
   for (const char byte : frames) {
     absl::StrAppendFormat(&escaped, "\\%03o", static_cast<unsigned char>(byte));
   }
-  return RunRelay(absl::StrCat("printf '", escaped, "' >&10; sleep 10"));
+  return absl::StrCat("printf '", escaped, "' >&10; ");
+}
+
+Outcome RunRelayWithGuestThatSends(const std::string& frames) {
+  return RunRelay(Send(frames) + "sleep 10");
+}
+
+// Hangs, unless it is the machine of this number, which does `rest`.
+std::string HangUntil(int number, const std::string& rest) {
+  return absl::StrCat("n=$(ls /run/marks | wc -l); mktemp /run/marks/XXXXXX; [ $n -ge ", number - 1,
+                      " ] || exec sleep 2000; ", rest);
 }
 
 TEST(VmRelayTest, AMachineThatEndsIsTheEndWithAReason) {
@@ -176,6 +201,46 @@ TEST(VmRelayTest, TheEndIsToldWithWhatWasReached) {
   EXPECT_EQ(outcome.control,
             std::string(reinterpret_cast<const char*>(&header), sizeof header) +
                 std::string(reinterpret_cast<const char*>(&limits), sizeof limits));
+}
+
+TEST(VmRelayTest, AGuestThatHangsIsReplacedByAnother) {
+  const LimitsReply limits = {.out_of_memory_kills = 3, .refused_processes = 4};
+  const std::string done = Frame(
+      VmFrameType::kDone, 0, std::string(reinterpret_cast<const char*>(&limits), sizeof limits));
+  // Nothing is left of those that hung: this one finds its own child alone.
+  const Outcome outcome = RunRelay(
+      HangUntil(3, absl::StrCat("sleep 2000 & "
+                                "[ \"$(pgrep -f '^[^ ]*sleep 2000')\" = $! ] || exit 9; kill $!; ",
+                                Send(Ready() + done), "sleep 10")),
+      {.patience_milliseconds = 300});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.said;
+  EXPECT_THAT(outcome.said, HasSubstr("a guest did not start in 300 ms, and another does"));
+  EXPECT_THAT(outcome.said, HasSubstr("a guest did not start in 600 ms, and another does"));
+  EXPECT_THAT(outcome.said, Not(HasSubstr("1200 ms")));
+  EXPECT_EQ(outcome.control.size(), sizeof(FrameHeader) + sizeof limits);
+}
+
+TEST(VmRelayTest, WhatTheBackendSaidMeanwhileReachesTheOtherGuest) {
+  const SignalRequest request = {.spid = 0x51, .signal = 15};
+  const FrameHeader header = {.type = FrameType::kSignal, .size = sizeof request};
+  const std::string frame = std::string(reinterpret_cast<const char*>(&header), sizeof header) +
+                            std::string(reinterpret_cast<const char*>(&request), sizeof request);
+  const size_t before = sizeof(VmFrameHeader) + sizeof(VmSetUp) + strlen("box") +
+                        sizeof(VmFrameHeader) + sizeof header;
+  const Outcome outcome = RunRelay(
+      HangUntil(2, absl::StrCat(Send(Ready()), "head -c ", before + sizeof request,
+                                " <&10 | tail -c ", sizeof request, " | od -An -tx1; exit 3")),
+      {.patience_milliseconds = 500, .from_backend = frame});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.said, HasSubstr("51 00 00 00 0f 00 00 00"));
+}
+
+TEST(VmRelayTest, AGuestThatIsReadyHasAllTheTimeItNeeds) {
+  const Outcome outcome = RunRelay(absl::StrCat(Send(Ready()), "sleep 1; echo still here; exit 3"),
+                                   {.patience_milliseconds = 300});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.said, HasSubstr("still here"));
+  EXPECT_THAT(outcome.said, Not(HasSubstr("another")));
 }
 
 }  // namespace

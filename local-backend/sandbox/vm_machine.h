@@ -1,0 +1,55 @@
+#ifndef LOCAL_BACKEND_SANDBOX_VM_MACHINE_H_
+#define LOCAL_BACKEND_SANDBOX_VM_MACHINE_H_
+
+// A virtual machine as its relay sees it: QEMU, and virtiofsd, which gives the guest its files. A
+// part of the relay (vm_relay.cc), which holds no library of ours: nothing of absl. Used by one
+// thread. SIGCHLD is the relay's to hear.
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace contree {
+
+struct VmCommands {
+  // For execve(2): absolute paths, and a null pointer at the end.
+  std::vector<char*> files;    // virtiofsd's
+  std::vector<char*> machine;  // QEMU's
+};
+
+class VmMachine {
+ public:
+  // Starts both. Null: it cannot; `error` says why.
+  static std::unique_ptr<VmMachine> Start(const VmCommands& commands, std::string& error);
+  ~VmMachine();  // nothing of it is alive afterwards
+  VmMachine(const VmMachine&) = delete;
+  VmMachine& operator=(const VmMachine&) = delete;
+
+  // Our end of the serial port, which does not block.
+  int serial() const { return serial_; }
+  // What both programs and the guest's kernel say; -1 once it has ended.
+  int output() const { return output_; }
+  // Reads that, and keeps the end of it. It may hold anything.
+  void HearOutput();
+  const std::string& said() const { return said_; }
+
+  // Whether one of them has ended, which neither does unless something is wrong: "QEMU with exit
+  // code 1"; empty: none has. Collects whoever else has ended.
+  std::string WhatEnded();
+
+ private:
+  VmMachine(pid_t files, pid_t machine, int serial, int output)
+      : files_pid_(files), machine_pid_(machine), serial_(serial), output_(output) {}
+
+  pid_t files_pid_;  // -1: it has ended, and was waited for
+  pid_t machine_pid_;
+  int serial_;
+  int output_;
+  std::string said_;
+};
+
+}  // namespace contree
+
+#endif  // LOCAL_BACKEND_SANDBOX_VM_MACHINE_H_
