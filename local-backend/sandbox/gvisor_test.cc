@@ -4,13 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <memory>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -21,6 +17,7 @@
 #include "local-backend/sandbox/isolation_probe.h"
 #include "local-backend/sandbox/sandbox.h"
 #include "local-backend/testing/namespace_test_main.h"
+#include "local-backend/testing/sandbox_run.h"
 
 namespace contree {
 namespace {
@@ -30,12 +27,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using testing::UnorderedElementsAre;
-
-struct Result {
-  absl::StatusOr<SandboxExit> exit = absl::UnknownError("not run");
-  std::string out;
-  std::string err;
-};
 
 // The real runsc, or a skipped test that says why.
 class GvisorTest : public testing::Test {
@@ -60,39 +51,12 @@ class GvisorTest : public testing::Test {
     ASSERT_NE(launcher_, nullptr);
   }
 
-  static SandboxSpec Shell(const std::string& script) {
-    return TestSpec({TestBusyboxLayer()}, {"/bin/sh", "-c", script});
-  }
-  static Result Run(const SandboxSpec& spec, const CancelEvent& cancel,
-                    std::function<void()> on_output = nullptr) {
-    Result result;
-    result.exit = launcher_->Run(
-        spec, cancel, {.on_output = [&](OutputStream stream, absl::string_view bytes) {
-          absl::StrAppend(stream == OutputStream::kStdout ? &result.out : &result.err, bytes);
-          if (on_output) on_output();
-        }});
-    return result;
-  }
-  static Result Run(const SandboxSpec& spec) { return Run(spec, CancelEvent()); }
-  static Result Run(const std::string& script) { return Run(Shell(script)); }
+  static SandboxRun Run(const SandboxSpec& spec) { return RunSandbox(*launcher_, spec); }
+  static SandboxRun Run(const std::string& script) { return Run(TestShell(script)); }
 
   static SandboxLauncher* launcher_;
 };
 SandboxLauncher* GvisorTest::launcher_ = nullptr;
-
-std::string Content(const std::string& path) {
-  std::ostringstream content;
-  content << std::ifstream(path).rdbuf();
-  return content.str();
-}
-
-std::vector<std::string> Entries(const std::string& directory) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    names.push_back(entry.path().filename());
-  }
-  return names;
-}
 
 TEST_F(GvisorTest, TheTrialSucceeds) {
   EXPECT_OK(ProbeGvisor(*launcher_, NewTestDirectory(), NewTestDirectory()));
@@ -130,7 +94,7 @@ TEST_F(GvisorTest, NeedsCgroups) {
 }
 
 TEST_F(GvisorTest, ReportsOutputAndExitCode) {
-  const Result result = Run("echo out; echo err >&2; exit 7");
+  const SandboxRun result = Run("echo out; echo err >&2; exit 7");
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "out\n");
   EXPECT_EQ(result.err, "err\n");
@@ -142,44 +106,44 @@ TEST_F(GvisorTest, ReportsOutputAndExitCode) {
 }
 
 TEST_F(GvisorTest, SignalsAreReported) {
-  const Result result = Run("kill -SEGV $$");
+  const SandboxRun result = Run("kill -SEGV $$");
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->signal, SIGSEGV);
   EXPECT_EQ(result.exit->exit_code, -1);
 }
 
 TEST_F(GvisorTest, ACommandThatIsNotThereIsExitCode127) {
-  const Result result = Run(TestSpec({TestBusyboxLayer()}, {"no-such-command"}));
+  const SandboxRun result = Run(TestSpec({TestBusyboxLayer()}, {"no-such-command"}));
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->exit_code, 127);
   EXPECT_THAT(result.err, HasSubstr("no-such-command"));
 }
 
 TEST_F(GvisorTest, TheCommandGetsWhatItWasGiven) {
-  SandboxSpec spec = Shell("pwd; id -u; id -g; hostname; echo $FOO; cat");
+  SandboxSpec spec = TestShell("pwd; id -u; id -g; hostname; echo $FOO; cat");
   spec.cwd = "/made/for/it";
   spec.uid = 1000;
   spec.gid = 1001;
   spec.hostname = "a-name";
   spec.environment.emplace_back("FOO=two words");
   spec.stdin_bytes = "from stdin\n";
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "/made/for/it\n1000\n1001\na-name\ntwo words\nfrom stdin\n") << result.err;
 }
 
 TEST_F(GvisorTest, MuchInputAndOutputArrivesWhole) {
-  SandboxSpec spec = Shell("cat");
+  SandboxSpec spec = TestShell("cat");
   spec.stdin_bytes = std::string(3'000'000, 'x');
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, spec.stdin_bytes);
 }
 
 TEST_F(GvisorTest, TheTimeoutEndsEverything) {
-  SandboxSpec spec = Shell("sleep 1000 & sleep 1000");
+  SandboxSpec spec = TestShell("sleep 1000 & sleep 1000");
   spec.timeout = absl::Seconds(2);
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_TRUE(result.exit->timed_out);
   EXPECT_EQ(result.exit->signal, SIGKILL);
@@ -187,8 +151,9 @@ TEST_F(GvisorTest, TheTimeoutEndsEverything) {
 
 TEST_F(GvisorTest, CancellingEndsEverything) {
   CancelEvent cancel;
-  const Result result =
-      Run(Shell("echo started; sleep 1000"), cancel, [&cancel] { cancel.Cancel(); });
+  const SandboxRun result =
+      RunSandbox(*launcher_, TestShell("echo started; sleep 1000"), cancel,
+                 {.on_output = [&cancel](OutputStream, absl::string_view) { cancel.Cancel(); }});
   EXPECT_THAT(result.exit, StatusIs(absl::StatusCode::kCancelled, testing::_));
 }
 
@@ -202,14 +167,14 @@ TEST_F(GvisorTest, ChangesAreInTheUpperDirectoryAndNothingElse) {
                                "rm /gone; echo new > /kept; mkdir /d; echo in > /d/file; "
                                "chown 1000:1001 /d/file; chmod 4750 /d/file; ln -s file /d/link; "
                                "ln /d/file /d/hard; echo t > /tmp/t"});
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->exit_code, 0) << result.err;
   const std::string& upper = spec.root.upper;
-  EXPECT_THAT(Entries(upper), UnorderedElementsAre("gone", "kept", "d", "tmp"));
-  EXPECT_EQ(Content(upper + "/kept"), "new\n");
-  EXPECT_EQ(Content(upper + "/d/file"), "in\n");
-  EXPECT_EQ(Content(upper + "/tmp/t"), "t\n");
+  EXPECT_THAT(EntryNames(upper), UnorderedElementsAre("gone", "kept", "d", "tmp"));
+  EXPECT_EQ(FileContent(upper + "/kept"), "new\n");
+  EXPECT_EQ(FileContent(upper + "/d/file"), "in\n");
+  EXPECT_EQ(FileContent(upper + "/tmp/t"), "t\n");
   struct stat info;
   ASSERT_EQ(lstat((upper + "/gone").c_str(), &info), 0);
   EXPECT_TRUE(S_ISCHR(info.st_mode) && info.st_rdev == 0) << "no whiteout";
@@ -223,25 +188,25 @@ TEST_F(GvisorTest, ChangesAreInTheUpperDirectoryAndNothingElse) {
 
 // As gVisor has it: they live in its kernel and end with the run.
 TEST_F(GvisorTest, NamedPipesWorkAndAreNotKept) {
-  const SandboxSpec spec = Shell("mkfifo /fifo && (echo through > /fifo & cat /fifo)");
-  const Result result = Run(spec);
+  const SandboxSpec spec = TestShell("mkfifo /fifo && (echo through > /fifo & cat /fifo)");
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "through\n");
-  EXPECT_THAT(Entries(spec.root.upper), ElementsAre());
+  EXPECT_THAT(EntryNames(spec.root.upper), ElementsAre());
 }
 
 TEST_F(GvisorTest, ARunThatWritesNothingLeavesNothing) {
-  const SandboxSpec spec = Shell("ls -R /bin > /dev/null; cat /bin/busybox | wc -c");
-  const Result result = Run(spec);
+  const SandboxSpec spec = TestShell("ls -R /bin > /dev/null; cat /bin/busybox | wc -c");
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
-  EXPECT_THAT(Entries(spec.root.upper), ElementsAre());
+  EXPECT_THAT(EntryNames(spec.root.upper), ElementsAre());
 }
 
 TEST_F(GvisorTest, ProcessesBesideTheCommand) {
   absl::Notification started, main_ended, side_ended;
   std::string out;
   SandboxExit side;
-  SandboxSpec spec = Shell("read line; echo main: $line");
+  SandboxSpec spec = TestShell("read line; echo main: $line");
   spec.stdin_stays_open = true;
   std::string main_out;
   CancelEvent never;
@@ -277,7 +242,7 @@ TEST_F(GvisorTest, ProcessesBesideTheCommand) {
 
 TEST_F(GvisorTest, TooMuchMemoryEndsTheRun) {
   // tail keeps what has no line end in memory.
-  const Result result = Run("tail /dev/zero; echo $?");
+  const SandboxRun result = Run("tail /dev/zero; echo $?");
   if (!result.exit.ok()) {
     EXPECT_THAT(result.exit.status().message(), HasSubstr("out of memory"));
     return;
@@ -288,11 +253,11 @@ TEST_F(GvisorTest, TooMuchMemoryEndsTheRun) {
 }
 
 TEST_F(GvisorTest, TooMuchOnTheDiskEndsTheRun) {
-  SandboxSpec spec = Shell(
+  SandboxSpec spec = TestShell(
       "i=0; while :; do dd if=/dev/zero of=/f$i bs=1M count=8 2>/dev/null; "
       "i=$((i+1)); done");
   spec.disk_bytes = 16 << 20;
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_GT(result.exit->written_bytes, 16 << 20);
   EXPECT_EQ(result.exit->signal, SIGKILL);
@@ -311,16 +276,16 @@ TEST_F(GvisorTest, ImagesWhosePlacesAreNoDirectoriesAreRefused) {
 // What tries to get out.
 
 TEST_F(GvisorTest, TheKernelIsGvisors) {
-  const Result result = Run("dmesg; cat /proc/version");
+  const SandboxRun result = Run("dmesg; cat /proc/version");
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, HasSubstr("Starting gVisor"));
-  const std::string host = Content("/proc/version");
+  const std::string host = FileContent("/proc/version");
   ASSERT_FALSE(host.empty());
   EXPECT_THAT(result.out, Not(HasSubstr(host)));
 }
 
 TEST_F(GvisorTest, NothingOfTheHostIsInReach) {
-  const Result result =
+  const SandboxRun result =
       Run("ls /; ls /proc/1/root/ /proc/self/cwd/ /../; cat /etc/machine-id /runsc "
           "/bundle/config.json /proc/1/root/bundle/config.json /image/bin/busybox 2>&1; "
           "ls /proc/1/fd; ls /sys/class/net; cat /proc/mounts");
@@ -334,14 +299,15 @@ TEST_F(GvisorTest, NothingOfTheHostIsInReach) {
 }
 
 TEST_F(GvisorTest, OnlyItsOwnProcessesAreSeen) {
-  const Result result = Run("ls /proc | grep -c '^[0-9]*$'; kill -0 $PPID && echo parent is init");
+  const SandboxRun result =
+      Run("ls /proc | grep -c '^[0-9]*$'; kill -0 $PPID && echo parent is init");
   ASSERT_OK(result.exit);
   EXPECT_LE(std::stoi(result.out), 4) << result.out;
 }
 
 TEST_F(GvisorTest, TheInitCannotBeTakenOver) {
   // Its socket to the backend.
-  const Result result =
+  const SandboxRun result =
       Run("cat /proc/1/environ /proc/1/mem; echo x > /proc/1/fd/3; ls -l /proc/1/fd; echo done");
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, HasSubstr("done"));
@@ -349,7 +315,7 @@ TEST_F(GvisorTest, TheInitCannotBeTakenOver) {
 }
 
 TEST_F(GvisorTest, WhatIsNotAllowedIsRefused) {
-  const Result result =
+  const SandboxRun result =
       Run("for c in 'mount -t tmpfs none /mnt' 'umount /proc' 'hostname other' "
           "'mknod /disk b 8 0' 'mknod /mem c 1 1' 'chroot /proc/1/root /runsc' "
           "'rm /dev/contree/init' 'swapoff -a x' 'reboot -f'; do "
@@ -362,7 +328,7 @@ TEST_F(GvisorTest, WhatIsNotAllowedIsRefused) {
 }
 
 TEST_F(GvisorTest, ThereIsNoNetworkButLoopback) {
-  const Result result =
+  const SandboxRun result =
       Run("cat /proc/net/dev | grep -c :; nc -w 1 127.0.0.1 9 2>&1; nc -w 1 10.0.0.1 9 2>&1");
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, Not(HasSubstr("eth")));

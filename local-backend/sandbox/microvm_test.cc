@@ -4,13 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iostream>
-#include <memory>
-#include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -23,6 +19,7 @@
 #include "local-backend/sandbox/isolation_probe.h"
 #include "local-backend/sandbox/sandbox.h"
 #include "local-backend/testing/namespace_test_main.h"
+#include "local-backend/testing/sandbox_run.h"
 
 namespace contree {
 namespace {
@@ -34,12 +31,6 @@ using testing::Not;
 using testing::UnorderedElementsAre;
 
 constexpr char kMark[] = "mark-of-the-test";
-
-struct Result {
-  absl::StatusOr<SandboxExit> exit = absl::UnknownError("not run");
-  std::string out;
-  std::string err;
-};
 
 MicrovmOptions Machine() {
   // Emulated on every machine: what is tested is the same, and a /dev/kvm may be of no use.
@@ -78,39 +69,12 @@ class MicrovmTest : public testing::Test {
     ASSERT_NE(launcher_, nullptr);
   }
 
-  static SandboxSpec Shell(const std::string& script) {
-    return TestSpec({TestBusyboxLayer()}, {"/bin/sh", "-c", script});
-  }
-  static Result Run(const SandboxSpec& spec, const CancelEvent& cancel,
-                    const std::function<void()>& on_output = nullptr) {
-    Result result;
-    result.exit = launcher_->Run(
-        spec, cancel, {.on_output = [&](OutputStream stream, absl::string_view bytes) {
-          absl::StrAppend(stream == OutputStream::kStdout ? &result.out : &result.err, bytes);
-          if (on_output) on_output();
-        }});
-    return result;
-  }
-  static Result Run(const SandboxSpec& spec) { return Run(spec, CancelEvent()); }
-  static Result Run(const std::string& script) { return Run(Shell(script)); }
+  static SandboxRun Run(const SandboxSpec& spec) { return RunSandbox(*launcher_, spec); }
+  static SandboxRun Run(const std::string& script) { return Run(TestShell(script)); }
 
   static SandboxLauncher* launcher_;
 };
 SandboxLauncher* MicrovmTest::launcher_ = nullptr;
-
-std::string Content(const std::string& path) {
-  std::ostringstream content;
-  content << std::ifstream(path).rdbuf();
-  return content.str();
-}
-
-std::vector<std::string> Entries(const std::string& directory) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    names.push_back(entry.path().filename());
-  }
-  return names;
-}
 
 TEST_F(MicrovmTest, TheTrialSucceeds) {
   EXPECT_OK(ProbeMicrovm(*launcher_, NewTestDirectory(), NewTestDirectory(), kMark));
@@ -184,25 +148,26 @@ TEST(MicrovmCommandTest, TheMachineHasWhatTheRunMayTake) {
                       .root = "/root",
                       .hostname = "box",
                       .limits = {.memory_bytes = int64_t{640} << 20, .processes = 7, .cpus = 0.5},
-                      .mark = "m"}),
+                      .mark = "m",
+                      .patience = absl::Seconds(15)}),
       " ");
   // The run's, a record for each page of it, and what the kernel itself takes.
   EXPECT_THAT(command, HasSubstr(" -m 778M "));
   EXPECT_THAT(command, HasSubstr(" -smp 1 "));
-  EXPECT_THAT(command, HasSubstr(" box 671088640 7 -- "));
+  EXPECT_THAT(command, HasSubstr(" box 671088640 7 15000 -- "));
   EXPECT_THAT(command, HasSubstr("-accel tcg"));
   EXPECT_THAT(command, Not(HasSubstr("kvm")));
 }
 
 TEST_F(MicrovmTest, TheCommandGetsWhatItWasGiven) {
-  SandboxSpec spec = Shell("pwd; id -u; id -g; hostname; echo $FOO; cat; echo err >&2; exit 7");
+  SandboxSpec spec = TestShell("pwd; id -u; id -g; hostname; echo $FOO; cat; echo err >&2; exit 7");
   spec.cwd = "/made/for/it";
   spec.uid = 1000;
   spec.gid = 1001;
   spec.hostname = "a-name";
   spec.environment.emplace_back("FOO=two words");
   spec.stdin_bytes = "from stdin\n";
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "/made/for/it\n1000\n1001\na-name\ntwo words\nfrom stdin\n") << result.err;
   EXPECT_EQ(result.err, "err\n");
@@ -213,42 +178,43 @@ TEST_F(MicrovmTest, TheCommandGetsWhatItWasGiven) {
 }
 
 TEST_F(MicrovmTest, SignalsAreReported) {
-  const Result result = Run("kill -SEGV $$");
+  const SandboxRun result = Run("kill -SEGV $$");
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->signal, SIGSEGV);
   EXPECT_EQ(result.exit->exit_code, -1);
 }
 
 TEST_F(MicrovmTest, ACommandThatIsNotThereIsExitCode127) {
-  const Result result = Run(TestSpec({TestBusyboxLayer()}, {"no-such-command"}));
+  const SandboxRun result = Run(TestSpec({TestBusyboxLayer()}, {"no-such-command"}));
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->exit_code, 127);
   EXPECT_THAT(result.err, HasSubstr("no-such-command"));
 }
 
 TEST_F(MicrovmTest, MuchInputAndOutputArrivesWhole) {
-  SandboxSpec spec = Shell("cat");
+  SandboxSpec spec = TestShell("cat");
   spec.stdin_bytes = std::string(3'000'000, 'x');
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, spec.stdin_bytes);
 }
 
 TEST_F(MicrovmTest, TheTimeoutEndsEverythingAndDoesNotCountTheStart) {
-  SandboxSpec spec = Shell("echo begun > /begun; sleep 1000 & sleep 1000");
+  SandboxSpec spec = TestShell("echo begun > /begun; sleep 1000 & sleep 1000");
   spec.timeout = absl::Seconds(1);
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_TRUE(result.exit->timed_out);
   EXPECT_EQ(result.exit->signal, SIGKILL);
   EXPECT_GE(result.exit->elapsed, absl::Seconds(1));
-  EXPECT_EQ(Content(spec.root.upper + "/begun"), "begun\n");
+  EXPECT_EQ(FileContent(spec.root.upper + "/begun"), "begun\n");
 }
 
 TEST_F(MicrovmTest, CancellingEndsEverything) {
   CancelEvent cancel;
-  const Result result =
-      Run(Shell("echo started; sleep 1000"), cancel, [&cancel] { cancel.Cancel(); });
+  const SandboxRun result =
+      RunSandbox(*launcher_, TestShell("echo started; sleep 1000"), cancel,
+                 {.on_output = [&cancel](OutputStream, absl::string_view) { cancel.Cancel(); }});
   EXPECT_THAT(result.exit, StatusIs(absl::StatusCode::kCancelled, testing::_));
 }
 
@@ -265,15 +231,15 @@ TEST_F(MicrovmTest, ChangesAreInTheUpperDirectoryAndNothingElse) {
                                "chown 1000:1001 /d/file; chmod 4750 /d/file; ln -s file /d/link; "
                                "ln /d/file /d/hard; echo t > /tmp/t; mkfifo /d/fifo; "
                                "dd if=/dev/zero of=/d/much bs=1M count=8 2>/dev/null"});
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->exit_code, 0) << result.err;
   const std::string& upper = spec.root.upper;
-  EXPECT_THAT(Entries(upper), UnorderedElementsAre("gone", "kept", "d", "tmp"));
-  EXPECT_EQ(Content(upper + "/kept"), "new\n");
-  EXPECT_EQ(Content(upper + "/d/file"), "in\n");
-  EXPECT_EQ(Content(upper + "/d/much"), std::string(8 << 20, '\0'));
-  EXPECT_EQ(Content(upper + "/tmp/t"), "t\n");
+  EXPECT_THAT(EntryNames(upper), UnorderedElementsAre("gone", "kept", "d", "tmp"));
+  EXPECT_EQ(FileContent(upper + "/kept"), "new\n");
+  EXPECT_EQ(FileContent(upper + "/d/file"), "in\n");
+  EXPECT_EQ(FileContent(upper + "/d/much"), std::string(8 << 20, '\0'));
+  EXPECT_EQ(FileContent(upper + "/tmp/t"), "t\n");
   struct stat info;
   ASSERT_EQ(lstat((upper + "/gone").c_str(), &info), 0);
   EXPECT_TRUE(S_ISCHR(info.st_mode) && info.st_rdev == 0) << "no whiteout";
@@ -295,14 +261,14 @@ TEST_F(MicrovmTest, ARunThatWritesNothingLeavesNothing) {
   const SandboxSpec spec =
       TestSpec({base, TestBusyboxLayer()},
                {"/bin/sh", "-c", "ls -R /bin > /dev/null; cat /bin/busybox | wc -c"});
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
-  EXPECT_THAT(Entries(spec.root.upper), ElementsAre());
+  EXPECT_THAT(EntryNames(spec.root.upper), ElementsAre());
 }
 
 // What a shared file system easily gets wrong.
 TEST_F(MicrovmTest, FilesThatHaveNoNameAnyMoreStayOpen) {
-  const Result result =
+  const SandboxRun result =
       Run("exec 3<>/f; rm /f; echo unlinked >&3; cat /proc/self/fd/3; "
           "mkdir /d; echo 1 > /d/a; mv /d /e; cat /e/a; chmod 600 /e/a; stat -c %a /e/a");
   ASSERT_OK(result.exit);
@@ -313,7 +279,7 @@ TEST_F(MicrovmTest, ProcessesBesideTheCommand) {
   absl::Notification started, main_ended, side_ended;
   std::string out;
   SandboxExit side;
-  SandboxSpec spec = Shell("read line; echo main: $line");
+  SandboxSpec spec = TestShell("read line; echo main: $line");
   spec.stdin_stays_open = true;
   std::string main_out;
   CancelEvent never;
@@ -351,7 +317,7 @@ TEST_F(MicrovmTest, ProcessesBesideTheCommand) {
 
 TEST_F(MicrovmTest, TooMuchMemoryEndsOneProcessAndTheRestGoesOn) {
   // tail keeps what has no line end in memory.
-  const Result result = Run("tail /dev/zero; echo $?");
+  const SandboxRun result = Run("tail /dev/zero; echo $?");
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "137\n");
   EXPECT_THAT(result.err, HasSubstr("out of memory: a run may have 268435456 bytes"));
@@ -359,7 +325,7 @@ TEST_F(MicrovmTest, TooMuchMemoryEndsOneProcessAndTheRestGoesOn) {
 }
 
 TEST_F(MicrovmTest, TooManyProcessesAreRefusedAndItSaysSo) {
-  const Result result =
+  const SandboxRun result =
       Run("i=0; while [ $i -lt 450 ]; do sleep 1000 & i=$((i+1)); done 2>/dev/null; "
           "ls /proc | grep -c '^[0-9]*$'; kill -9 -1");
   ASSERT_OK(result.exit);
@@ -367,11 +333,11 @@ TEST_F(MicrovmTest, TooManyProcessesAreRefusedAndItSaysSo) {
 }
 
 TEST_F(MicrovmTest, TooMuchOnTheDiskEndsTheRun) {
-  SandboxSpec spec = Shell(
+  SandboxSpec spec = TestShell(
       "i=0; while :; do dd if=/dev/zero of=/f$i bs=1M count=8 2>/dev/null; "
       "i=$((i+1)); done");
   spec.disk_bytes = 16 << 20;
-  const Result result = Run(spec);
+  const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_GT(result.exit->written_bytes, 16 << 20);
   EXPECT_EQ(result.exit->signal, SIGKILL);
@@ -380,13 +346,13 @@ TEST_F(MicrovmTest, TooMuchOnTheDiskEndsTheRun) {
 // What tries to get out.
 
 TEST_F(MicrovmTest, NothingOfTheMachineIsInReach) {
-  const Result result =
+  const SandboxRun result =
       Run("cat /proc/version; cat /etc/machine-id /proc/1/root/etc/machine-id /qemu /image/bin/sh "
           "/sandbox_init 2>&1; ls / /../ /proc/1/root/ /proc/1/cwd/; ls /dev; cat /proc/mounts; "
           "ls /proc | grep -c '^[0-9]*$'; cat /proc/net/dev; cat /proc/1/mem 2>&1; "
           "echo x > /proc/1/fd/3; echo done");
   ASSERT_OK(result.exit);
-  const std::string here = Content("/proc/version");
+  const std::string here = FileContent("/proc/version");
   ASSERT_FALSE(here.empty());
   EXPECT_THAT(result.out, Not(HasSubstr(here)));
   EXPECT_THAT(result.out, HasSubstr("Linux version"));
@@ -401,7 +367,7 @@ TEST_F(MicrovmTest, NothingOfTheMachineIsInReach) {
 }
 
 TEST_F(MicrovmTest, WhatIsNotAllowedIsRefused) {
-  const Result result =
+  const SandboxRun result =
       Run("for c in 'mount -t tmpfs none /mnt' 'umount /proc' 'hostname other' "
           "'mknod /disk b 8 0' 'mknod /mem c 1 1' 'mknod /port c 10 62' 'swapoff -a x' "
           "'reboot -f' 'poweroff -f' 'insmod /bin/busybox'; do "

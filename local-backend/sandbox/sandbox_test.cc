@@ -4,10 +4,8 @@
 #include <sys/stat.h>
 
 #include <condition_variable>
-#include <fstream>
 #include <mutex>
 #include <optional>
-#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "local-backend/sandbox/isolation_probe.h"
 #include "local-backend/testing/namespace_test_main.h"
+#include "local-backend/testing/sandbox_run.h"
 
 namespace contree {
 namespace {
@@ -25,36 +24,10 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-struct Result {
-  absl::StatusOr<SandboxExit> exit = absl::UnknownError("not run");
-  std::string out;
-  std::string err;
-};
-
-Result RunSpec(const SandboxSpec& spec, const CancelEvent& cancel,
-               std::function<void()> on_started = nullptr) {
-  Result result;
-  result.exit = TestLauncher().Run(
-      spec, cancel,
-      {.on_started =
-           [&](int) {
-             if (on_started) on_started();
-           },
-       .on_output =
-           [&](OutputStream stream, absl::string_view bytes) {
-             absl::StrAppend(stream == OutputStream::kStdout ? &result.out : &result.err, bytes);
-           }});
-  return result;
-}
-
-Result RunSpec(const SandboxSpec& spec) { return RunSpec(spec, CancelEvent()); }
-
-SandboxSpec Shell(const std::string& script) {
-  return TestSpec({TestBusyboxLayer()}, {"/bin/sh", "-c", script});
-}
+SandboxRun RunSpec(const SandboxSpec& spec) { return RunSandbox(TestLauncher(), spec); }
 
 TEST(SandboxTest, ReportsOutputAndExitCode) {
-  const Result result = RunSpec(Shell("echo out; echo err >&2; exit 7"));
+  const SandboxRun result = RunSpec(TestShell("echo out; echo err >&2; exit 7"));
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "out\n");
   EXPECT_EQ(result.err, "err\n");
@@ -66,9 +39,9 @@ TEST(SandboxTest, ReportsOutputAndExitCode) {
 }
 
 TEST(SandboxTest, CommandIsAloneInItsNamespaces) {
-  const Result result = RunSpec(
-      Shell("ps | grep -v ' ps' | wc -l; hostname; ls /sys/class/net 2>/dev/null | wc -l; cat "
-            "/proc/net/dev | grep -c :; id -u; echo $$"));
+  const SandboxRun result = RunSpec(
+      TestShell("ps | grep -v ' ps' | wc -l; hostname; ls /sys/class/net 2>/dev/null | wc -l; cat "
+                "/proc/net/dev | grep -c :; id -u; echo $$"));
   ASSERT_OK(result.exit);
   // Processes: a head line, init, the shell, grep and wc at most.
   const std::vector<std::string> lines = absl::StrSplit(result.out, '\n');
@@ -80,24 +53,24 @@ TEST(SandboxTest, CommandIsAloneInItsNamespaces) {
 }
 
 TEST(SandboxTest, LoopbackIsUp) {
-  const Result result = RunSpec(
-      Shell("ping -c 1 -W 5 127.0.0.1 >/dev/null 2>&1; ifconfig lo; nc -w 1 127.0.0.1 9 2>&1"));
+  const SandboxRun result = RunSpec(
+      TestShell("ping -c 1 -W 5 127.0.0.1 >/dev/null 2>&1; ifconfig lo; nc -w 1 127.0.0.1 9 2>&1"));
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, AllOf(HasSubstr("UP LOOPBACK RUNNING"), HasSubstr("Connection refused")));
 }
 
 TEST(SandboxTest, DangerousSystemCallsAreRefused) {
-  const Result result = RunSpec(
-      Shell("mount -t tmpfs none /mnt; echo $?; unshare -U true; echo $?; umount /proc; echo $?"));
+  const SandboxRun result = RunSpec(TestShell(
+      "mount -t tmpfs none /mnt; echo $?; unshare -U true; echo $?; umount /proc; echo $?"));
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, Not(HasSubstr("0\n"))) << result.out;
   EXPECT_THAT(result.err, HasSubstr("Operation not permitted"));
 }
 
 TEST(SandboxTest, HasTheCapabilitiesOfRootInAContainerAndNoOthers) {
-  const Result result = RunSpec(
-      Shell("touch f && chown 1000:1000 f && stat -c %u:%g f && grep CapEff /proc/self/status; "
-            "grep NoNewPrivs /proc/self/status"));
+  const SandboxRun result = RunSpec(
+      TestShell("touch f && chown 1000:1000 f && stat -c %u:%g f && grep CapEff /proc/self/status; "
+                "grep NoNewPrivs /proc/self/status"));
   ASSERT_OK(result.exit);
   // AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP
   // SETUID SYS_CHROOT
@@ -105,18 +78,18 @@ TEST(SandboxTest, HasTheCapabilitiesOfRootInAContainerAndNoOthers) {
 }
 
 TEST(SandboxTest, HostFilesAndDescriptorsAreOutOfReach) {
-  const Result result = RunSpec(
-      Shell("ls / ; ls /proc/self/fd | wc -l; ls /proc/1/fd | wc -l; cat /proc/1/environ | wc -c"));
+  const SandboxRun result = RunSpec(TestShell(
+      "ls / ; ls /proc/self/fd | wc -l; ls /proc/1/fd | wc -l; cat /proc/1/environ | wc -c"));
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, AllOf(HasSubstr("proc\n"), Not(HasSubstr("boot\n"))));
   EXPECT_THAT(result.out, HasSubstr("\n4\n"));  // 0, 1, 2 and the directory itself
 }
 
 TEST(SandboxTest, InitIsOutOfReach) {
-  const Result result =
-      RunSpec(Shell("cat /proc/1/mem; echo x > /proc/1/mem; ls -l /proc/1/fd > /dev/null; kill -9 "
-                    "1; kill -STOP 1; "
-                    "echo still here"));
+  const SandboxRun result = RunSpec(
+      TestShell("cat /proc/1/mem; echo x > /proc/1/mem; ls -l /proc/1/fd > /dev/null; kill -9 "
+                "1; kill -STOP 1; "
+                "echo still here"));
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "still here\n");
   EXPECT_THAT(result.err, HasSubstr("can't open '/proc/1/mem': Permission denied"));
@@ -125,20 +98,20 @@ TEST(SandboxTest, InitIsOutOfReach) {
 }
 
 TEST(SandboxTest, MissingCommandIs127AndUnusableOne126) {
-  const Result missing = RunSpec(TestSpec({TestBusyboxLayer()}, {"no-such-command"}));
+  const SandboxRun missing = RunSpec(TestSpec({TestBusyboxLayer()}, {"no-such-command"}));
   ASSERT_OK(missing.exit);
   EXPECT_EQ(missing.exit->exit_code, 127);
   EXPECT_EQ(missing.err, "contree: cannot run no-such-command: No such file or directory\n");
-  const Result unusable = RunSpec(TestSpec({TestBusyboxLayer()}, {"/etc/passwd"}));
+  const SandboxRun unusable = RunSpec(TestSpec({TestBusyboxLayer()}, {"/etc/passwd"}));
   ASSERT_OK(unusable.exit);
   EXPECT_EQ(unusable.exit->exit_code, 126);
   EXPECT_EQ(unusable.err, "contree: cannot run /etc/passwd: Permission denied\n");
 }
 
 TEST(SandboxTest, TimeoutKillsEverything) {
-  SandboxSpec spec = Shell("sleep 1000 & echo before; sleep 1000");
+  SandboxSpec spec = TestShell("sleep 1000 & echo before; sleep 1000");
   spec.timeout = absl::Milliseconds(200);
-  const Result result = RunSpec(spec);
+  const SandboxRun result = RunSpec(spec);
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "before\n");
   EXPECT_TRUE(result.exit->timed_out);
@@ -147,7 +120,7 @@ TEST(SandboxTest, TimeoutKillsEverything) {
 }
 
 TEST(SandboxTest, CommandThatIgnoresSignalsIsKilledToo) {
-  SandboxSpec spec = Shell("trap '' TERM INT HUP; while :; do :; done");
+  SandboxSpec spec = TestShell("trap '' TERM INT HUP; while :; do :; done");
   spec.timeout = absl::Milliseconds(100);
   EXPECT_EQ(RunSpec(spec).exit->signal, 9);
 }
@@ -155,56 +128,58 @@ TEST(SandboxTest, CommandThatIgnoresSignalsIsKilledToo) {
 TEST(SandboxTest, CancelEndsIt) {
   CancelEvent cancel;
   std::thread canceller;
-  const Result result = RunSpec(Shell("sleep 1000"), cancel,
-                                [&] { canceller = std::thread([&cancel] { cancel.Cancel(); }); });
+  const SandboxRun result = RunSandbox(
+      TestLauncher(), TestShell("sleep 1000"), cancel,
+      {.on_started = [&](int) { canceller = std::thread([&cancel] { cancel.Cancel(); }); }});
   canceller.join();
   EXPECT_THAT(result.exit, StatusIs(absl::StatusCode::kCancelled, "cancelled"));
 }
 
 TEST(SandboxTest, EndsWithItsCommandWhateverWasLeftInTheBackground) {
-  const Result result = RunSpec(Shell("sleep 1000 & echo done"));
+  const SandboxRun result = RunSpec(TestShell("sleep 1000 & echo done"));
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->exit_code, 0);
   EXPECT_EQ(result.out, "done\n");
 }
 
 TEST(SandboxTest, SignalIsReported) {
-  const Result result = RunSpec(Shell("kill -TERM $$"));
+  const SandboxRun result = RunSpec(TestShell("kill -TERM $$"));
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.exit->signal, 15);
   EXPECT_EQ(result.exit->exit_code, -1);
 }
 
 TEST(SandboxTest, StdinIsGivenWholeAndEnds) {
-  SandboxSpec spec = Shell("wc -c");
+  SandboxSpec spec = TestShell("wc -c");
   spec.stdin_bytes = std::string(3'000'000, 'x');
   EXPECT_EQ(RunSpec(spec).out, "3000000\n");
-  EXPECT_EQ(RunSpec(Shell("wc -c")).out, "0\n");
+  EXPECT_EQ(RunSpec(TestShell("wc -c")).out, "0\n");
   // One that does not read it ends as well.
-  SandboxSpec deaf = Shell("true");
+  SandboxSpec deaf = TestShell("true");
   deaf.stdin_bytes = spec.stdin_bytes;
   EXPECT_EQ(RunSpec(deaf).exit->exit_code, 0);
 }
 
 TEST(SandboxTest, FloodOfOutputIsRead) {
-  const Result result = RunSpec(Shell("dd if=/dev/zero bs=1M count=20 2>/dev/null; echo end >&2"));
+  const SandboxRun result =
+      RunSpec(TestShell("dd if=/dev/zero bs=1M count=20 2>/dev/null; echo end >&2"));
   EXPECT_EQ(result.out.size(), 20 * 1024 * 1024);
   EXPECT_EQ(result.err, "end\n");
 }
 
 TEST(SandboxTest, CwdIsMadeAndIdsAreTaken) {
-  SandboxSpec spec = Shell("pwd; id; stat -c %U:%a .");
+  SandboxSpec spec = TestShell("pwd; id; stat -c %U:%a .");
   spec.cwd = "/new/deep/er";
   spec.uid = 1000;
   spec.gid = 1001;
-  const Result result = RunSpec(spec);
+  const SandboxRun result = RunSpec(spec);
   EXPECT_EQ(result.out, "/new/deep/er\nuid=1000 gid=1001 groups=1001\nroot:755\n");
 }
 
 TEST(SandboxTest, CwdThatIsAFileIsAnError) {
-  SandboxSpec spec = Shell("true");
+  SandboxSpec spec = TestShell("true");
   spec.cwd = "/etc/passwd";
-  const Result result = RunSpec(spec);
+  const SandboxRun result = RunSpec(spec);
   EXPECT_EQ(result.exit->exit_code, 126);
   EXPECT_THAT(result.err, HasSubstr("cannot enter the directory /etc/passwd"));
 }
@@ -228,21 +203,21 @@ TEST(SandboxTest, NulInAnArgumentIsRefused) {
 }
 
 TEST(SandboxTest, WritesLandInTheUpperDirectoryOnly) {
-  const SandboxSpec spec = Shell("echo hi > /new; rm -rf / 2>/dev/null; true");
+  const SandboxSpec spec = TestShell("echo hi > /new; rm -rf / 2>/dev/null; true");
   ASSERT_OK(RunSpec(spec).exit);
   struct stat info;
   EXPECT_EQ(stat(absl::StrCat(TestBusyboxLayer(), "/bin/sh").c_str(), &info), 0);
   EXPECT_NE(stat(absl::StrCat(TestBusyboxLayer(), "/new").c_str(), &info), 0);
-  EXPECT_EQ(RunSpec(Shell("echo alive")).out, "alive\n");
+  EXPECT_EQ(RunSpec(TestShell("echo alive")).out, "alive\n");
 }
 
 TEST(SandboxTest, ForkBombIsBounded) {
-  SandboxSpec spec = Shell("b() { b | b & }; b & exec sleep 1000");
+  SandboxSpec spec = TestShell("b() { b | b & }; b & exec sleep 1000");
   spec.timeout = absl::Milliseconds(500);
-  const Result result = RunSpec(spec);
+  const SandboxRun result = RunSpec(spec);
   ASSERT_OK(result.exit);
   EXPECT_TRUE(result.exit->timed_out);
-  EXPECT_EQ(RunSpec(Shell("echo alive")).out, "alive\n");
+  EXPECT_EQ(RunSpec(TestShell("echo alive")).out, "alive\n");
 }
 
 // Collects what happens to one process; may be waited for.
@@ -312,7 +287,7 @@ ProcessSpec Beside(const std::string& script) {
 TEST(SandboxProcessesTest, ShareTheSandboxAndEndEachWithItsOwnCode) {
   const CancelEvent never;
   Recorder main;
-  SandboxSpec spec = Shell("echo $$ > /shared; read line; echo main got $line");
+  SandboxSpec spec = TestShell("echo $$ > /shared; read line; echo main got $line");
   spec.stdin_stays_open = true;
   ASSERT_OK_AND_ASSIGN(const auto running,
                        TestLauncher().Start(spec, never, main.Events(), main.OnEnd()));
@@ -342,7 +317,7 @@ TEST(SandboxProcessesTest, ShareTheSandboxAndEndEachWithItsOwnCode) {
 TEST(SandboxProcessesTest, StdinIsWrittenPieceByPieceAndClosed) {
   const CancelEvent never;
   Recorder main;
-  SandboxSpec spec = Shell("cat; echo end");
+  SandboxSpec spec = TestShell("cat; echo end");
   spec.stdin_bytes = "one ";
   spec.stdin_stays_open = true;
   ASSERT_OK_AND_ASSIGN(const auto running,
@@ -362,7 +337,7 @@ TEST(SandboxProcessesTest, StdinIsWrittenPieceByPieceAndClosed) {
 TEST(SandboxProcessesTest, UnreadStdinIsBounded) {
   CancelEvent cancel;
   Recorder main;
-  SandboxSpec spec = Shell("sleep 1000");
+  SandboxSpec spec = TestShell("sleep 1000");
   spec.stdin_stays_open = true;
   ASSERT_OK_AND_ASSIGN(const auto running,
                        TestLauncher().Start(spec, cancel, main.Events(), main.OnEnd()));
@@ -378,7 +353,8 @@ TEST(SandboxProcessesTest, UnreadStdinIsBounded) {
 TEST(SandboxProcessesTest, SignalReachesTheProcessAndItsGroupOnly) {
   const CancelEvent never;
   Recorder main;
-  SandboxSpec spec = Shell("trap 'echo got; exit 3' INT; echo up; while :; do sleep 0.05; done");
+  SandboxSpec spec =
+      TestShell("trap 'echo got; exit 3' INT; echo up; while :; do sleep 0.05; done");
   ASSERT_OK_AND_ASSIGN(const auto running,
                        TestLauncher().Start(spec, never, main.Events(), main.OnEnd()));
   main.AwaitOut(3);
@@ -399,7 +375,7 @@ TEST(SandboxProcessesTest, SignalReachesTheProcessAndItsGroupOnly) {
 TEST(SandboxProcessesTest, DieWithTheCommand) {
   const CancelEvent never;
   Recorder main;
-  SandboxSpec spec = Shell("read line");
+  SandboxSpec spec = TestShell("read line");
   spec.stdin_stays_open = true;
   ASSERT_OK_AND_ASSIGN(const auto running,
                        TestLauncher().Start(spec, never, main.Events(), main.OnEnd()));
@@ -416,7 +392,7 @@ TEST(SandboxProcessesTest, DieWithTheCommand) {
 TEST(SandboxProcessesTest, EndIsToldAlthoughOneInTheBackgroundKeepsItsOutput) {
   CancelEvent cancel;
   Recorder main;
-  ASSERT_OK_AND_ASSIGN(const auto running, TestLauncher().Start(Shell("sleep 1000"), cancel,
+  ASSERT_OK_AND_ASSIGN(const auto running, TestLauncher().Start(TestShell("sleep 1000"), cancel,
                                                                 main.Events(), main.OnEnd()));
   Recorder second;
   ASSERT_OK(running->StartProcess(2, Beside("sleep 1000 & echo done"), second.Events()));
@@ -432,7 +408,7 @@ TEST(SandboxProcessesTest, EndIsToldAlthoughOneInTheBackgroundKeepsItsOutput) {
 TEST(SandboxProcessesTest, ManyAtOnceInOneSandbox) {
   CancelEvent cancel;
   Recorder main;
-  ASSERT_OK_AND_ASSIGN(const auto running, TestLauncher().Start(Shell("sleep 1000"), cancel,
+  ASSERT_OK_AND_ASSIGN(const auto running, TestLauncher().Start(TestShell("sleep 1000"), cancel,
                                                                 main.Events(), main.OnEnd()));
   std::vector<Recorder> others(50);
   for (uint32_t i = 0; i < others.size(); ++i) {
@@ -452,16 +428,16 @@ TEST(SandboxProcessesTest, ManyAtOnceInOneSandbox) {
 
 TEST(SandboxTest, ProcessesAreBoundedForEachRunAndItIsSaid) {
   if (TestCgroups() == nullptr) GTEST_SKIP() << "no cgroups for this user here";
-  const Result result = RunSpec(
-      Shell("i=0; while [ $i -lt 450 ]; do sleep 100 2>/dev/null & i=$((i+1)); done; wait"));
+  const SandboxRun result = RunSpec(
+      TestShell("i=0; while [ $i -lt 450 ]; do sleep 100 2>/dev/null & i=$((i+1)); done; wait"));
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.err, HasSubstr("contree: too many processes: a run may have 400\n"));
 }
 
 TEST(SandboxTest, MemoryIsBoundedForAllProcessesOfARunAndItIsSaid) {
   if (TestCgroups() == nullptr) GTEST_SKIP() << "no cgroups for this user here";
-  const Result result =
-      RunSpec(Shell("dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null; echo $?"));
+  const SandboxRun result =
+      RunSpec(TestShell("dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null; echo $?"));
   ASSERT_OK(result.exit);
   EXPECT_EQ(result.out, "137\n");
   EXPECT_THAT(result.err,
@@ -470,8 +446,8 @@ TEST(SandboxTest, MemoryIsBoundedForAllProcessesOfARunAndItIsSaid) {
   EXPECT_EQ(result.exit->out_of_memory_kills, 1);
   EXPECT_EQ(result.exit->exit_code, 0);
   // What lies in memory file systems counts too.
-  const Result files =
-      RunSpec(Shell("dd if=/dev/zero of=/dev/shm/big bs=1M count=400 2>/dev/null; echo $?"));
+  const SandboxRun files =
+      RunSpec(TestShell("dd if=/dev/zero of=/dev/shm/big bs=1M count=400 2>/dev/null; echo $?"));
   ASSERT_OK(files.exit);
   EXPECT_THAT(files.out, Not(HasSubstr("\n0\n")));
   EXPECT_NE(files.out, "0\n");
@@ -488,7 +464,7 @@ TEST(SandboxTest, WithoutCgroupsMemoryIsBoundedForEachProcess) {
   };
   const CancelEvent never;
   ASSERT_OK(launcher->Run(
-      Shell("dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null || echo refused"), never,
+      TestShell("dd if=/dev/zero of=/dev/null bs=400M count=1 2>/dev/null || echo refused"), never,
       events));
   EXPECT_EQ(out, "refused\n");
 }
@@ -496,7 +472,8 @@ TEST(SandboxTest, WithoutCgroupsMemoryIsBoundedForEachProcess) {
 TEST(SandboxTest, ProcessorTimeOfAllProcessesCounts) {
   if (TestCgroups() == nullptr) GTEST_SKIP() << "no cgroups for this user here";
   // In the background, and never waited for.
-  const Result result = RunSpec(Shell("(timeout 0.5 sh -c 'while :; do :; done' &) ; sleep 0.7"));
+  const SandboxRun result =
+      RunSpec(TestShell("(timeout 0.5 sh -c 'while :; do :; done' &) ; sleep 0.7"));
   ASSERT_OK(result.exit);
   EXPECT_GT(result.exit->usage.user_microseconds + result.exit->usage.system_microseconds, 100'000);
 }
@@ -515,10 +492,11 @@ TEST(SandboxTest, GroupsOfRunsAreRemoved) {
 }
 
 TEST(SandboxTest, WhatItWritesIsBounded) {
-  SandboxSpec spec = Shell("cd /; while :; do head -c 1000000 /dev/zero > f$i; i=$((i+1)); done");
+  SandboxSpec spec =
+      TestShell("cd /; while :; do head -c 1000000 /dev/zero > f$i; i=$((i+1)); done");
   spec.disk_bytes = 32 << 20;
   spec.timeout = absl::Seconds(60);
-  const Result result = RunSpec(spec);
+  const SandboxRun result = RunSpec(spec);
   ASSERT_OK(result.exit);
   EXPECT_FALSE(result.exit->timed_out);
   EXPECT_GT(result.exit->written_bytes, spec.disk_bytes);
@@ -526,7 +504,7 @@ TEST(SandboxTest, WhatItWritesIsBounded) {
   EXPECT_THAT(result.err, HasSubstr("contree: the command was stopped: it wrote more than the "
                                     "33554432 bytes that it may\n"));
   // One file alone does not get far between two looks.
-  spec = Shell("head -c 200000000 /dev/zero > /f");
+  spec = TestShell("head -c 200000000 /dev/zero > /f");
   spec.disk_bytes = 32 << 20;
   ASSERT_OK(RunSpec(spec).exit);
   struct stat info;
@@ -539,14 +517,14 @@ TEST(SandboxTest, ManyAtOnce) {
   std::vector<std::thread> threads;
   std::vector<std::string> outputs(16);
   std::vector<SandboxSpec> specs;
-  for (int i = 0; i < 16; ++i) specs.push_back(Shell(absl::StrCat("echo ", i)));
+  for (int i = 0; i < 16; ++i) specs.push_back(TestShell(absl::StrCat("echo ", i)));
   for (int i = 0; i < 16; ++i) threads.emplace_back([&, i] { outputs[i] = RunSpec(specs[i]).out; });
   for (std::thread& thread : threads) thread.join();
   for (int i = 0; i < 16; ++i) EXPECT_EQ(outputs[i], absl::StrCat(i, "\n"));
 }
 
 TEST(SandboxTest, OptionTextMountsTheSame) {
-  const SandboxSpec spec = Shell("true");
+  const SandboxSpec spec = TestShell("true");
   ASSERT_OK_AND_ASSIGN(const UniqueFd mounted, MountOverlayByOptionText(spec.root));
   EXPECT_EQ(faccessat(mounted.get(), "bin/sh", R_OK, 0), 0);
   OverlayMount read_only = spec.root;
