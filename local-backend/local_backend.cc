@@ -40,9 +40,7 @@
 #include "local-backend/importer/image_importer.h"
 #include "local-backend/operations/operations.h"
 #include "local-backend/outside_file.h"
-#include "local-backend/sandbox/isolation_probe.h"
-#include "local-backend/sandbox/kvm_device.h"
-#include "local-backend/sandbox/microvm.h"
+#include "local-backend/sandbox/isolation.h"
 #include "local-backend/sandbox/network_addresses.h"
 #include "local-backend/sandbox/network_uplink.h"
 #include "local-backend/sandbox/run_cgroups.h"
@@ -120,95 +118,6 @@ absl::Status CheckBasePath(const std::string& path) {
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "--base-path \"", path, "\" must begin with / and not end with one, such as /sandboxes"));
-}
-
-absl::Status CheckIsolation(const std::string& isolation) {
-  if (isolation == "namespaces" || isolation == "gvisor" || isolation == "microvm") {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--isolation \"", isolation, "\" is neither namespaces nor gvisor nor microvm"));
-}
-
-// A launcher that was tried out, and what it isolates by.
-struct Isolation {
-  std::unique_ptr<SandboxLauncher> launcher;
-  std::string description;
-};
-
-// A guest starts with KVM in about a second, or, where a /dev/kvm is of no use, never.
-constexpr absl::Duration kKvmStartLimit = absl::Seconds(10);
-constexpr absl::Duration kEmulationStartLimit = absl::Seconds(60);
-
-absl::StatusOr<Isolation> TryMicrovm(SandboxLauncher::Options launcher_options,
-                                     MicrovmOptions microvm, const std::string& directory,
-                                     const std::string& empty_directory) {
-  microvm.mark = NewUuidV4();
-  launcher_options.microvm = microvm;
-  Isolation isolation;
-  ASSIGN_OR_RETURN(isolation.launcher, SandboxLauncher::Create(launcher_options));
-  RETURN_IF_ERROR(ProbeMicrovm(*isolation.launcher, directory, empty_directory, microvm.mark));
-  isolation.description =
-      absl::StrCat("microvm: QEMU with ", VmAcceleratorName(microvm.accelerator),
-                   " in user namespace and bubblewrap");
-  return isolation;
-}
-
-absl::StatusOr<Isolation> MakeMicrovm(const LocalBackendOptions& options, const absl::Status& kvm,
-                                      const SandboxLauncher::Options& launcher_options,
-                                      const std::string& directory,
-                                      const std::string& empty_directory) {
-  MicrovmOptions microvm = {.qemu = options.qemu,
-                            .kernel = {.kernel = options.vm_kernel, .modules = options.vm_modules}};
-  std::string why = "--vm-accelerator=software";
-  if (options.vm_accelerator != "software") {
-    microvm.accelerator = VmAccelerator::kKvm;
-    microvm.start_limit = kKvmStartLimit;
-    absl::StatusOr<Isolation> isolation = kvm.ok() ? absl::UnknownError("") : kvm;
-    if (kvm.ok() && access("/dev/kvm", R_OK | W_OK) != 0) {
-      isolation = absl::FailedPreconditionError("/dev/kvm is not there, or not for this user");
-    } else if (kvm.ok()) {
-      isolation = TryMicrovm(launcher_options, microvm, directory, empty_directory);
-    }
-    if (isolation.ok()) return isolation;
-    if (options.vm_accelerator == "kvm") {
-      return absl::FailedPreconditionError(
-          absl::StrCat("--vm-accelerator=kvm: ", isolation.status().message()));
-    }
-    why = absl::StrCat("no KVM: ", isolation.status().message());
-  }
-  microvm.accelerator = VmAccelerator::kSoftware;
-  microvm.start_limit = kEmulationStartLimit;
-  ASSIGN_OR_RETURN(Isolation isolation,
-                   TryMicrovm(launcher_options, microvm, directory, empty_directory));
-  LogWarning("virtual machines run in software emulation: each command takes seconds to start",
-             {{"why", why}});
-  absl::StrAppend(&isolation.description, " (", why, ")");
-  return isolation;
-}
-
-// `kvm`: whether a /dev/kvm is within reach, if one is wanted. FailedPrecondition: commands cannot
-// be isolated as is asked for; nothing else is done instead.
-absl::StatusOr<Isolation> MakeIsolation(const LocalBackendOptions& options, const absl::Status& kvm,
-                                        SandboxLauncher::Options launcher_options,
-                                        const std::string& directory,
-                                        const std::string& empty_directory) {
-  if (options.isolation == "microvm") {
-    return MakeMicrovm(options, kvm, launcher_options, directory, empty_directory);
-  }
-  Isolation isolation;
-  if (options.isolation == "gvisor") {
-    launcher_options.runsc = options.runsc;
-    launcher_options.skeleton = absl::StrCat(directory, "/gvisor");
-    ASSIGN_OR_RETURN(isolation.launcher, SandboxLauncher::Create(launcher_options));
-    RETURN_IF_ERROR(ProbeGvisor(*isolation.launcher, directory, empty_directory));
-    isolation.description = "gvisor: runsc in user namespace and bubblewrap";
-    return isolation;
-  }
-  ASSIGN_OR_RETURN(isolation.launcher, SandboxLauncher::Create(launcher_options));
-  RETURN_IF_ERROR(ProbeIsolation(*isolation.launcher, directory, empty_directory));
-  isolation.description = "namespaces: user namespace, bubblewrap, seccomp";
-  return isolation;
 }
 
 absl::Status CheckWhoMayCall(const LocalBackendOptions& options, const std::string& token,
@@ -335,8 +244,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const ListenAddress address, ParseListenAddress(options.listen));
   RaiseOpenFileLimit();
   RETURN_IF_ERROR(CheckBasePath(options.base_path));
-  RETURN_IF_ERROR(CheckIsolation(options.isolation));
-  const bool is_virtual = options.isolation != "namespaces";
+  RETURN_IF_ERROR(CheckIsolationOptions(options.isolation));
   RETURN_IF_ERROR(CheckWhoMayCall(options, token, address.host));
   std::optional<KeysFile> keys;
   if (options.auth == "keys") {
@@ -352,18 +260,17 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   ASSIGN_OR_RETURN(const NamespaceRoot root, RootOutside());
   const absl::StatusOr<std::unique_ptr<CgroupTree>> cgroups =
       CgroupTree::Create(root, LimitsOfAll(), limits.cpus > 0);
-  const bool wants_network = options.network != "none" && !is_virtual;
+  const bool wants_network = options.network != "none" && options.isolation.has_network();
   const absl::Status tun = wants_network ? MakeTunDeviceReachable() : absl::OkStatus();
-  const bool wants_kvm = options.isolation == "microvm" && options.vm_accelerator != "software";
-  const absl::Status kvm = wants_kvm ? MakeKvmDeviceReachable(outside) : absl::OkStatus();
+  const absl::Status devices = MakeIsolationDevicesReachable(options.isolation, outside);
   ASSIGN_OR_RETURN(const std::string directory, EnterPrivateNamespaces(outside));
   // It takes a while, beside all that follows.
   std::future<StatusOrNetworkStack> trying_network_stack =
-      std::async(std::launch::async, [&options, &tun, is_virtual]() -> StatusOrNetworkStack {
+      std::async(std::launch::async, [&options, &tun]() -> StatusOrNetworkStack {
         if (options.network == "none") return absl::FailedPreconditionError("--network=none");
-        if (is_virtual) {
+        if (!options.isolation.has_network()) {
           return absl::FailedPreconditionError(
-              absl::StrCat("--isolation=", options.isolation,
+              absl::StrCat("--isolation=", options.isolation.tier,
                            " has none; a backend with --isolation=namespaces may"));
         }
         RETURN_IF_ERROR(tun);
@@ -387,9 +294,8 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
   }
   ASSIGN_OR_RETURN(
       const Isolation isolation,
-      MakeIsolation(options, kvm,
-                    {.bubblewrap = options.bubblewrap,
-                     .mount_point = mount_point,
+      MakeIsolation(options.isolation, devices,
+                    {.mount_point = mount_point,
                      .limits = limits,
                      .cgroups = cgroups.ok() ? cgroups->get() : nullptr,
                      .network_stack = network_stack.ok() ? network_stack->get() : nullptr},
@@ -437,7 +343,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
                           .keys = keys.has_value() ? &keys->keys() : nullptr,
                           .token = token,
                           .token_uuid = NewUuidV4(),
-                          .isolation = options.isolation,
+                          .isolation = options.isolation.tier,
                           .limits = limits,
                           .disk_quota = options.disk_quota,
                           .max_concurrent = max_concurrent,
@@ -454,7 +360,7 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
         AdminServer::Start(
             options.admin_listen, [&is_ready] { return is_ready.load(); },
             absl::StrCat("isolation: ", OnOneLine(isolation.description), "\nlimits: ",
-                         OnOneLine(Describe(limits, options.isolation == "microvm", cgroups)),
+                         OnOneLine(Describe(limits, options.isolation.tier == "microvm", cgroups)),
                          "\nnetwork: ", OnOneLine(Describe(network_stack)), "\n")));
   }
   LogInfo("contree-local-backend serves",
@@ -463,13 +369,13 @@ absl::Status Serve(const LocalBackendOptions& options, Readiness& readiness) {
            {"admin", admin == nullptr ? "" : admin->url()},
            {"state_dir", outside},
            {"isolation", isolation.description},
-           {"limits", Describe(limits, options.isolation == "microvm", cgroups)},
+           {"limits", Describe(limits, options.isolation.tier == "microvm", cgroups)},
            {"network", Describe(network_stack)}});
   if (options.on_demand) {
     const nlohmann::json greeting = {{"url", http->url()},
                                      {"token", token},
                                      {"pid", getpid()},
-                                     {"isolation", options.isolation}};
+                                     {"isolation", options.isolation.tier}};
     ASSIGN_OR_RETURN(
         control, ControlSocket::Open({.path = absl::StrCat(directory, "/control.sock"),
                                       .greeting = absl::StrCat(greeting.dump(), "\n"),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "local-backend/sandbox/isolation.h"
 
 namespace contree {
 
@@ -48,20 +49,8 @@ struct LocalBackendOptions {
   // Images without a tag, uploaded files and records of operations that nobody used for so many
   // days are removed; 0: never.
   int keep_days = 30;
-  // What commands are isolated by: "namespaces": this machine's kernel, namespaces and a filter of
-  // system calls; "gvisor": gVisor's kernel inside namespaces, without a network; "microvm": a
-  // virtual machine with a kernel of its own, without a network. It is tried out at the start, and
-  // nothing else is done instead.
-  std::string isolation = "namespaces";
-  std::string bubblewrap = "bwrap";  // a path, or a name that is looked up on the PATH
-  std::string runsc = "runsc";       // the same; of "gvisor"
-  // Of "microvm": QEMU, the same; the kernel, empty: the newest /boot/vmlinuz-*; the directory of
-  // its modules, empty: the one in /lib/modules; who executes its instructions: "kvm", "software",
-  // or "auto": KVM where a guest really starts with it.
-  std::string qemu = "qemu-system-x86_64";
-  std::string vm_kernel;
-  std::string vm_modules;
-  std::string vm_accelerator = "auto";
+  // What commands are isolated by.
+  IsolationOptions isolation;
   // Registries ("HOST[:PORT]") to import from without TLS, and those on private addresses; see
   // common/registry/registry_transport.h.
   std::vector<std::string> insecure_registries = {};

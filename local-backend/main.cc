@@ -87,29 +87,31 @@ int main(int argc, char** argv) {
                  "after their last use; 0: forever")
       ->check(CLI::Range(0, 36'500))
       ->capture_default_str();
-  app.add_option("--bubblewrap", options.bubblewrap, "the program bwrap, by path or by name")
+  app.add_option("--bubblewrap", options.isolation.bubblewrap,
+                 "the program bwrap, by path or by name")
       ->capture_default_str();
   app.add_option(
-         "--isolation", options.isolation,
+         "--isolation", options.isolation.tier,
          "namespaces: on this machine's kernel, behind a filter; gvisor: on gVisor's kernel "
          "(slower, no network, needs the package runsc and cgroups); microvm: in a virtual machine "
          "with a kernel of its own (slowest, no network, needs the package qemu-system-x86 and a "
          "kernel)")
       ->envname("CONTREE_MCP_ISOLATION")
       ->capture_default_str();
-  app.add_option("--runsc", options.runsc, "the program runsc of gVisor, by path or by name")
+  app.add_option("--runsc", options.isolation.runsc,
+                 "the program runsc of gVisor, by path or by name")
       ->capture_default_str();
-  app.add_option("--qemu", options.qemu,
+  app.add_option("--qemu", options.isolation.qemu,
                  "the program qemu-system-x86_64 of microvm, by path or by name")
       ->capture_default_str();
-  app.add_option("--vm-kernel", options.vm_kernel,
+  app.add_option("--vm-kernel", options.isolation.vm_kernel,
                  "kernel (bzImage) of microvm; empty: the newest /boot/vmlinuz-*")
       ->envname("CONTREE_MCP_VM_KERNEL");
-  app.add_option("--vm-modules", options.vm_modules,
+  app.add_option("--vm-modules", options.isolation.vm_modules,
                  "directory of that kernel's modules; empty: /lib/modules/VERSION")
       ->envname("CONTREE_MCP_VM_MODULES");
   app.add_option(
-         "--vm-accelerator", options.vm_accelerator,
+         "--vm-accelerator", options.isolation.vm_accelerator,
          "kvm, software (emulation, seconds for each command), or auto: kvm where a virtual "
          "machine really starts with it")
       ->check(CLI::IsMember({"auto", "kvm", "software"}))

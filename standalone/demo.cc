@@ -22,6 +22,7 @@
 #include "common/status/status_context.h"
 #include "common/status/status_macros.h"
 #include "common/text/utf8.h"
+#include "standalone/backend_flags.h"
 #include "standalone/mcp_stdio_client.h"
 
 namespace contree::standalone {
@@ -367,12 +368,7 @@ absl::Status RunDemo(const Options& options, std::ostream& out, bool is_watched)
                                       "stdio",          "--state-dir",    options.state_dir,
                                       "--log-level",    options.log_level};
   command.push_back(absl::StrCat("--isolation=", options.isolation));
-  for (const std::string& registry : options.insecure_registries) {
-    command.push_back(absl::StrCat("--insecure-registry=", registry));
-  }
-  for (const std::string& registry : options.private_registries) {
-    command.push_back(absl::StrCat("--private-registry=", registry));
-  }
+  for (std::string& flag : BackendFlags(options)) command.push_back(std::move(flag));
   ASSIGN_OR_RETURN(const auto client, McpStdioClient::Start(command));
   ASSIGN_OR_RETURN(const json server, client->Initialize("2025-06-18", kCallTimeout));
   out << "An agent's session with " << server.at("serverInfo").value("name", "") << " "

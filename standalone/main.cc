@@ -77,7 +77,10 @@ int main(int argc, char** argv) {
     backend.state_dir = options.state_dir;
     backend.on_demand = true;
     backend.ready_fd = options.ready_fd;
-    backend.isolation = options.isolation;
+    backend.isolation.tier = options.isolation;
+    backend.isolation.vm_kernel = options.vm_kernel;
+    backend.isolation.vm_modules = options.vm_modules;
+    backend.isolation.vm_accelerator = options.vm_accelerator;
     backend.insecure_registries = options.insecure_registries;
     backend.private_registries = options.private_registries;
     return contree::RunLocalBackend(backend);

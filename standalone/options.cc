@@ -300,6 +300,18 @@ ParsedCommandLine ParseCommandLine(int argc, const char* const* argv) {
       ->check(CLI::IsMember({"namespaces", "gvisor", "microvm"}))
       ->envname("CONTREE_MCP_ISOLATION")
       ->capture_default_str();
+  app.add_option("--vm-kernel,--vm_kernel", options.vm_kernel,
+                 "Kernel (bzImage) of --isolation=microvm; empty: the newest /boot/vmlinuz-*")
+      ->envname("CONTREE_MCP_VM_KERNEL");
+  app.add_option("--vm-modules,--vm_modules", options.vm_modules,
+                 "Directory of that kernel's modules; empty: /lib/modules/VERSION")
+      ->envname("CONTREE_MCP_VM_MODULES");
+  app.add_option("--vm-accelerator,--vm_accelerator", options.vm_accelerator,
+                 "kvm, software (emulation, seconds for each command), or auto: kvm where a "
+                 "virtual machine really starts with it")
+      ->check(CLI::IsMember({"auto", "kvm", "software"}))
+      ->envname("CONTREE_MCP_VM_ACCELERATOR")
+      ->capture_default_str();
   app.add_option("--insecure-registry,--insecure_registry", options.insecure_registries,
                  "HOST[:PORT] of a registry to import from without TLS; may be repeated")
       ->envname("CONTREE_MCP_INSECURE_REGISTRIES")

@@ -40,7 +40,11 @@ struct Options {
   std::vector<std::string> private_registries;
   std::string demo_import;  // the reference of an image that the demo imports; empty: none
   std::string isolation =
-      "namespaces";         // of the embedded backend's commands; "gvisor" or "microvm"
+      "namespaces";  // of the embedded backend's commands; "gvisor" or "microvm"
+  // Of "microvm": kernel and modules, empty: of this machine; "kvm", "software" or "auto".
+  std::string vm_kernel;
+  std::string vm_modules;
+  std::string vm_accelerator = "auto";
   bool no_watch = false;    // rsync walks its source each time
   std::string grpc_listen;  // HOST:PORT of gRPC health, reflection and services; empty: none
   std::string log_level = "warning";

@@ -17,6 +17,7 @@
 #include "contree-service/contree_service.h"
 #include "gateway/gateway.h"
 #include "gateway/workspace/workspace.h"
+#include "standalone/backend_flags.h"
 #include "standalone/desk_auth_service.h"
 #include "standalone/desktop_browser.h"
 #include "standalone/embedded_backend.h"
@@ -44,18 +45,6 @@ class ConfiguredPlatform final : public ApiEndpointSource {
  private:
   const ApiEndpoint endpoint_;
 };
-
-// What the backend needs to know of registries: it reads their blobs.
-std::vector<std::string> RegistryFlags(const Options& options) {
-  std::vector<std::string> flags;
-  for (const std::string& registry : options.insecure_registries) {
-    flags.push_back(absl::StrCat("--insecure-registry=", registry));
-  }
-  for (const std::string& registry : options.private_registries) {
-    flags.push_back(absl::StrCat("--private-registry=", registry));
-  }
-  return flags;
-}
 
 absl::Status ServeStdio(gateway::Gateway& gateway) {
   std::stop_source stop;
@@ -113,7 +102,7 @@ absl::Status Serve(const Options& options) {
     platform = std::make_unique<EmbeddedBackend>(
         EmbeddedBackendOptions{.state_dir = state_dir,
                                .isolation = options.isolation,
-                               .arguments = RegistryFlags(options)});
+                               .arguments = BackendFlags(options)});
   } else {
     platform = std::make_unique<ConfiguredPlatform>(options);
   }

@@ -11,6 +11,7 @@
 #include "common/files/state_directory.h"
 #include "common/rpc/call_context.h"
 #include "common/status/status_macros.h"
+#include "standalone/backend_flags.h"
 #include "standalone/doctor/isolation_checks.h"
 #include "standalone/doctor/surroundings_checks.h"
 #include "standalone/embedded_backend.h"
@@ -36,7 +37,8 @@ T Of(const T* names, const Check& check) {
 // Joins or starts the backend, which runs a command in a sandbox before it serves.
 absl::StatusOr<PlatformAnswer> AskEmbeddedBackend(const Options& options) {
   ASSIGN_OR_RETURN(const std::string directory, MakePrivateDirectory(options.state_dir));
-  EmbeddedBackend backend({.state_dir = directory, .isolation = options.isolation});
+  EmbeddedBackend backend(
+      {.state_dir = directory, .isolation = options.isolation, .arguments = BackendFlags(options)});
   ASSIGN_OR_RETURN(const ApiEndpoint endpoint,
                    backend.EndpointFor(NewCallContext(kBackendTimeout)));
   return AskPlatform(endpoint, kPlatformTimeout);
@@ -68,7 +70,7 @@ std::vector<Check> ChecksOfThisMachine(const Options& options) {
                                CheckSeccomp(),          CheckCgroups(),
                                CheckNetworkOf(options), CheckDisk(options.state_dir)};
   if (options.isolation == "microvm") {
-    checks.push_back(CheckVirtualMachines());
+    checks.push_back(CheckVirtualMachines(options.vm_kernel));
     checks.push_back(CheckKvm());
   }
   for (Check& helper : CheckHelpers()) checks.push_back(std::move(helper));

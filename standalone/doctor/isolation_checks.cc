@@ -198,11 +198,11 @@ Check CheckNetwork() {
           .remedy = remedy};
 }
 
-Check CheckVirtualMachines() {
+Check CheckVirtualMachines(const std::string& kernel_path) {
   const std::string name = "virtual machines";
   const absl::StatusOr<std::string> qemu = FindQemu(MicrovmOptions{}.qemu);
   const absl::StatusOr<std::string> virtiofsd = FindVirtiofsd("");
-  const absl::StatusOr<std::string> kernel = FindGuestKernel("");
+  const absl::StatusOr<std::string> kernel = FindGuestKernel(kernel_path);
   if (qemu.ok() && virtiofsd.ok() && kernel.ok()) {
     return {.name = name, .detail = absl::StrCat(*qemu, ", ", *virtiofsd, ", ", *kernel)};
   }
@@ -212,9 +212,11 @@ Check CheckVirtualMachines() {
   return {.name = name,
           .state = State::kFailed,
           .detail = std::string(status.message()),
-          .remedy = kernel.ok() ? "sudo apt-get install --no-install-recommends qemu-system-x86"
-                                : "sudo apt-get install --no-install-recommends qemu-system-x86 "
-                                  "linux-image-cloud-amd64"};
+          .remedy = !kernel_path.empty() && !kernel.ok()
+                        ? "give --vm-kernel a bzImage that this user may read"
+                    : kernel.ok() ? "sudo apt-get install --no-install-recommends qemu-system-x86"
+                                  : "sudo apt-get install --no-install-recommends qemu-system-x86 "
+                                    "linux-image-cloud-amd64"};
 }
 
 Check CheckKvm() {

@@ -4,6 +4,8 @@
 // What sandboxes need of this machine's kernel and set-up, tried by use wherever that is possible.
 // Those that fork must be called while the process has one thread.
 
+#include <string>
+
 #include "standalone/doctor/check.h"
 
 namespace contree::standalone {
@@ -25,8 +27,8 @@ Check CheckCgroups();
 Check CheckNetwork();
 
 // What --isolation=microvm needs: QEMU with its virtiofsd, and a kernel. Whether a virtual machine
-// starts, the backend finds out.
-Check CheckVirtualMachines();
+// starts, the backend finds out. `kernel`: as MicrovmOptions has it.
+Check CheckVirtualMachines(const std::string& kernel);
 
 // Whether this machine's processor would execute their instructions, or QEMU, many times slower.
 Check CheckKvm();
