@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,6 +82,21 @@ absl::Status MakeDirectory(const std::string& path, mode_t mode) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot make the directory ", path));
 }
 
+// An overlay on a file system without them can be mounted, and then fails what needs marks of its
+// own, such as the removal of an image's directory. tmpfs has them since Linux 6.6.
+absl::Status CheckExtendedAttributes(int directory, const std::string& path) {
+  constexpr char kProbe[] = "user.contree";
+  if (fsetxattr(directory, kProbe, "1", 1, 0) == 0) {
+    fremovexattr(directory, kProbe);
+    return absl::OkStatus();
+  }
+  if (errno != EOPNOTSUPP) return absl::ErrnoToStatus(errno, absl::StrCat("cannot mark ", path));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the file system of ", path,
+      " keeps no extended attributes (user.*), which layers need; put the state directory on "
+      "another, such as ext4, xfs or btrfs"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& directory,
@@ -95,6 +111,7 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& 
   std::unique_ptr<ImageStore> store(new ImageStore(directory, std::move(database), budget));
   store->layers_fd_.Reset(open(store->Path("layers").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!store->layers_fd_.is_open()) return absl::ErrnoToStatus(errno, "cannot open layers");
+  RETURN_IF_ERROR(CheckExtendedAttributes(store->layers_fd_.get(), store->Path("layers")));
   RETURN_IF_ERROR(store->ClearLeftovers());
   return store;
 }

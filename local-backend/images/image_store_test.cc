@@ -1,10 +1,12 @@
 #include "local-backend/images/image_store.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -21,6 +23,7 @@
 namespace contree {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr char kBusybox[] = "/bin/busybox";
@@ -348,6 +351,15 @@ TEST(ImageStoreTest, RunOnAnImageThatIsFlattenedMeanwhile) {
   // Nothing changed: the same image.
   ASSERT_OK_AND_ASSIGN(const auto unchanged, store->Commit(other, parent, {}, "", 1000));
   EXPECT_EQ(unchanged.image_uuid, parent.uuid);
+}
+
+TEST(ImageStoreTest, AFileSystemWithoutExtendedAttributesIsRefused) {
+  const std::string directory = NewTestDirectory();
+  ASSERT_EQ(mount("ramfs", directory.c_str(), "ramfs", 0, nullptr), 0) << strerror(errno);
+  EXPECT_THAT(ImageStore::Open(directory).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("keeps no extended attributes"), HasSubstr(directory))));
+  umount2(directory.c_str(), MNT_DETACH);
 }
 
 TEST(ImageStoreTest, RootKeepsItsAttributes) {

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -18,6 +19,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <iostream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -197,6 +199,20 @@ TEST_F(NetworkTest, ReachesTheWorld) {
   EXPECT_GT(exit_.traffic.sent_packets, 3);
   EXPECT_GT(exit_.traffic.received_bytes, 100);
   EXPECT_EQ(exit_.network_error, "");
+}
+
+TEST_F(NetworkTest, TheStackStartsWhereverItsProgramLies) {
+  const pid_t child = fork();
+  if (child == 0) {
+    // What is opened next lies where the stack is to find its tap.
+    for (int fd = 3; fd < 10; ++fd) close(fd);
+    const auto stack = NetworkStackProgram::Create();
+    if (!stack.ok()) std::cerr << stack.status() << std::endl;
+    _exit(stack.ok() ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(NetworkTest, ServersAnswerFromAnyUserId) {

@@ -127,10 +127,11 @@ absl::StatusOr<std::unique_ptr<NetworkStackProgram>> NetworkStackProgram::Create
 }
 
 absl::StatusOr<pid_t> NetworkStackProgram::Start(int tap, int counters, int complaints) const {
-  const std::string path = absl::StrCat("/proc/self/fd/", program_.get());
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  // Copies above those that they are to be: one could be in the place of another.
+  // Copies above those that they are to be: one, or the program, could be in the place of another.
+  const UniqueFd program_copy(fcntl(program_.get(), F_DUPFD_CLOEXEC, 10));
+  const std::string path = absl::StrCat("/proc/self/fd/", program_copy.get());
   const UniqueFd tap_copy(fcntl(tap, F_DUPFD_CLOEXEC, 10));
   const UniqueFd counters_copy(fcntl(counters, F_DUPFD_CLOEXEC, 10));
   const UniqueFd complaints_copy(fcntl(complaints, F_DUPFD_CLOEXEC, 10));

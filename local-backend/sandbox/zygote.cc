@@ -31,8 +31,9 @@ struct Spawned {
 
 Spawned Spawn(int program, const std::vector<std::string>& words, int socket, int filter,
               int init) {
-  const std::string path = absl::StrCat("/proc/self/fd/", program);
-  // Copies above those that they are to be: one could be in the place of another.
+  // Copies above those that they are to be: one, or the program, could be in the place of another.
+  const UniqueFd program_copy(fcntl(program, F_DUPFD_CLOEXEC, 10));
+  const std::string path = absl::StrCat("/proc/self/fd/", program_copy.get());
   const UniqueFd socket_copy(fcntl(socket, F_DUPFD_CLOEXEC, 10));
   const UniqueFd filter_copy(fcntl(filter, F_DUPFD_CLOEXEC, 10));
   const UniqueFd init_copy(fcntl(init, F_DUPFD_CLOEXEC, 10));
