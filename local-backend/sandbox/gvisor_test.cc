@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "local-backend/sandbox/isolation_probe.h"
 #include "local-backend/sandbox/sandbox.h"
+#include "local-backend/testing/file_features_layer.h"
 #include "local-backend/testing/namespace_test_main.h"
 #include "local-backend/testing/sandbox_run.h"
 
@@ -200,6 +201,20 @@ TEST_F(GvisorTest, ARunThatWritesNothingLeavesNothing) {
   const SandboxRun result = Run(spec);
   ASSERT_OK(result.exit);
   EXPECT_THAT(EntryNames(spec.root.upper), ElementsAre());
+}
+
+TEST_F(GvisorTest, FilesDoWhatProgramsCountOn) {
+  const SandboxRun result = Run(TestSpec({FileFeaturesLayer()}, {"/features", "/tried"}));
+  ASSERT_OK(result.exit);
+  // Of the runsc that Debian has.
+  EXPECT_THAT(
+      FailedFeatures(result.out),
+      ElementsAre("extended attributes: setxattr: Operation not supported",
+                  "file capabilities: setxattr: Operation not supported",
+                  "temporary files: open: Operation not supported", "unlinked files: it has links",
+                  "renames: without replacing: Invalid argument",
+                  "exchanging renames: renameat2: Invalid argument",
+                  "holes: punch: Operation not supported"));
 }
 
 TEST_F(GvisorTest, ProcessesBesideTheCommand) {

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "local-backend/sandbox/isolation_probe.h"
+#include "local-backend/testing/file_features_layer.h"
 #include "local-backend/testing/namespace_test_main.h"
 #include "local-backend/testing/sandbox_run.h"
 
@@ -57,6 +58,12 @@ TEST(SandboxTest, LoopbackIsUp) {
       TestShell("ping -c 1 -W 5 127.0.0.1 >/dev/null 2>&1; ifconfig lo; nc -w 1 127.0.0.1 9 2>&1"));
   ASSERT_OK(result.exit);
   EXPECT_THAT(result.out, AllOf(HasSubstr("UP LOOPBACK RUNNING"), HasSubstr("Connection refused")));
+}
+
+TEST(SandboxTest, FilesDoWhatProgramsCountOn) {
+  const SandboxRun result = RunSpec(TestSpec({FileFeaturesLayer()}, {"/features", "/tried"}));
+  ASSERT_OK(result.exit);
+  EXPECT_THAT(FailedFeatures(result.out), testing::IsEmpty());
 }
 
 TEST(SandboxTest, DangerousSystemCallsAreRefused) {
