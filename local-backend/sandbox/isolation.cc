@@ -49,16 +49,12 @@ absl::StatusOr<Isolation> TryGvisor(const std::string& runsc, SandboxLauncher::O
 absl::StatusOr<Isolation> TryMicrovm(const IsolationOptions& chosen, VmAccelerator accelerator,
                                      SandboxLauncher::Options options, const Place& place) {
   const std::string mark = NewUuidV4();
-  MicrovmOptions microvm = {.qemu = chosen.qemu,
-                            .kernel = {.kernel = chosen.vm_kernel, .modules = chosen.vm_modules},
-                            .accelerator = accelerator,
-                            .mark = mark,
-                            .start_limit = kEmulationStartLimit};
-  if (accelerator == VmAccelerator::kKvm) {
-    microvm.start_limit = kKvmStartLimit;
-    microvm.patience = absl::ZeroDuration();
-  }
-  options.microvm = std::move(microvm);
+  options.microvm = {
+      .qemu = chosen.qemu,
+      .kernel = {.kernel = chosen.vm_kernel, .modules = chosen.vm_modules},
+      .accelerator = accelerator,
+      .mark = mark,
+      .start_limit = accelerator == VmAccelerator::kKvm ? kKvmStartLimit : kEmulationStartLimit};
   Isolation isolation = {
       .launcher = nullptr,
       .description = absl::StrCat("microvm: QEMU with ", VmAcceleratorName(accelerator),

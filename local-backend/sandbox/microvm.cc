@@ -99,8 +99,7 @@ std::vector<std::string> MicrovmCommand(const MicrovmCommandOptions& options) {
   if (options.accelerator == VmAccelerator::kKvm) add({"--dev-bind", "/dev/kvm", "/dev/kvm"});
   add({"--dir", "/run", "--perms", "1777", "--dir", "/tmp", "--chdir", "/", "--"});
   add({absl::StrCat("/proc/self/fd/", options.relay_fd), options.hostname,
-       absl::StrCat(RunMemory(options.limits)), absl::StrCat(options.limits.processes),
-       absl::StrCat(absl::ToInt64Milliseconds(options.patience))});
+       absl::StrCat(RunMemory(options.limits)), absl::StrCat(options.limits.processes)});
   // Nobody else changes the files meanwhile: what the guest knows stays true. What it writes is
   // written through, so that nothing is lost when it is killed.
   add({"--", "/virtiofsd", "-f", absl::StrCat("--fd=", kVmFilesFd), "--rlimit-nofile=0", "-o",

@@ -35,10 +35,6 @@ struct MicrovmOptions {
   std::string mark = {};
   // How long a guest may take to start.
   absl::Duration start_limit = absl::Seconds(60);
-  // How long a guest may be silent before another is started in its place, which gets twice the
-  // time, and so on: in emulation, where it takes 2 to 9 s on two processors with nine others that
-  // want them, one in many hangs. Zero: there is no other.
-  absl::Duration patience = absl::Seconds(15);
 };
 
 struct MicrovmCommandOptions {
@@ -51,8 +47,7 @@ struct MicrovmCommandOptions {
   RunLimits limits = {};
   int64_t processor_kilohertz = 0;  // of the time stamp counter
   std::string mark = {};
-  absl::Duration patience = absl::ZeroDuration();  // as in MicrovmOptions
-  int relay_fd = -1;                               // inherited: the program that becomes process 1,
+  int relay_fd = -1;  // inherited: the program that becomes process 1,
   int kernel_fd = -1;
   int initrd_fd = -1;
 };

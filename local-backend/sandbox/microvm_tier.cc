@@ -23,7 +23,6 @@ absl::StatusOr<std::unique_ptr<MicrovmTier>> MicrovmTier::Create(const std::stri
                                    .limits = limits,
                                    .processor_kilohertz = MeasureProcessorKilohertz(),
                                    .mark = options.mark,
-                                   .patience = options.patience,
                                    .relay_fd = kSandboxData,
                                    .kernel_fd = kSandboxData + 1,
                                    .initrd_fd = kSandboxData + 2};

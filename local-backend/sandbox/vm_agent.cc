@@ -127,19 +127,29 @@ void AwaitOtherEnd(int opened) {
   Fail("nobody is at the other end of the serial port", ENOTCONN);
 }
 
+// -1: there is none yet.
+int TryOpenPort() {
+  DIR* const devices = opendir("/dev");
+  if (devices == nullptr) return -1;
+  int opened = -1;
+  while (const dirent* entry = readdir(devices)) {
+    if (strncmp(entry->d_name, "vport", 5) != 0) continue;
+    const std::string path = std::string("/dev/") + entry->d_name;
+    opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    // The kernel shows a port before it finds it itself, and says until then that there is none.
+    if (opened < 0 && errno != ENXIO) Fail("cannot open the serial port");
+    break;
+  }
+  closedir(devices);
+  return opened;
+}
+
 int OpenPort() {
   for (int waited = 0; waited < kPortMilliseconds; ++waited) {
-    DIR* const devices = opendir("/dev");
-    while (const dirent* entry = devices == nullptr ? nullptr : readdir(devices)) {
-      if (strncmp(entry->d_name, "vport", 5) != 0) continue;
-      const std::string path = std::string("/dev/") + entry->d_name;
-      const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
-      closedir(devices);
-      if (opened < 0) Fail("cannot open the serial port");
+    if (const int opened = TryOpenPort(); opened >= 0) {
       AwaitOtherEnd(opened);
       return opened;
     }
-    if (devices != nullptr) closedir(devices);
     usleep(1000);
   }
   Fail("there is no serial port", ENODEV);

@@ -87,13 +87,6 @@ std::string HowEnded(const char* name, int status) {
                                   : " with exit code " + std::to_string(WEXITSTATUS(status)));
 }
 
-void EndProgram(pid_t pid) {
-  if (pid < 0) return;
-  kill(pid, SIGKILL);
-  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<VmMachine> VmMachine::Start(const VmCommands& commands, std::string& error) {
@@ -122,7 +115,6 @@ std::unique_ptr<VmMachine> VmMachine::Start(const VmCommands& commands, std::str
   const auto* const to = reinterpret_cast<const sockaddr*>(&address);
   const Descriptor listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const Descriptor connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  unlink(kFilesSocket);  // of a machine before this one
   if (bind(listener.get(), to, sizeof address) != 0 || listen(listener.get(), 1) != 0 ||
       connect(connection.get(), to, sizeof address) != 0) {
     return failed("the relay cannot make a socket");
@@ -134,20 +126,9 @@ std::unique_ptr<VmMachine> VmMachine::Start(const VmCommands& commands, std::str
   const pid_t machine = StartProgram(
       commands.machine,
       {.output = output_end.get(), .numbered = connection.get(), .serial = serial_end.get()}, true);
-  if (machine < 0) {
-    failed("the relay cannot fork");
-    EndProgram(files);
-    return nullptr;
-  }
+  if (machine < 0) return failed("the relay cannot fork");
   return std::unique_ptr<VmMachine>(
       new VmMachine(files, machine, serial.Release(), output.Release()));
-}
-
-VmMachine::~VmMachine() {
-  EndProgram(machine_pid_);
-  EndProgram(files_pid_);
-  close(serial_);
-  if (output_ >= 0) close(output_);
 }
 
 void VmMachine::HearOutput() {
@@ -171,12 +152,8 @@ std::string VmMachine::WhatEnded() {
     int status;
     pid_t ended;
     while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
-      if (ended == machine_pid_) {
-        machine_pid_ = -1;
-        return HowEnded("QEMU", status);
-      }
+      if (ended == machine_pid_) return HowEnded("QEMU", status);
       if (ended == files_pid_) {
-        files_pid_ = -1;
         files_ended = true;
         files_status = status;
       }

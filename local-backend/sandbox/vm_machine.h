@@ -19,11 +19,11 @@ struct VmCommands {
   std::vector<char*> machine;  // QEMU's
 };
 
+// It ends with the relay, process 1 of its namespaces.
 class VmMachine {
  public:
   // Starts both. Null: it cannot; `error` says why.
   static std::unique_ptr<VmMachine> Start(const VmCommands& commands, std::string& error);
-  ~VmMachine();  // nothing of it is alive afterwards
   VmMachine(const VmMachine&) = delete;
   VmMachine& operator=(const VmMachine&) = delete;
 
@@ -43,9 +43,9 @@ class VmMachine {
   VmMachine(pid_t files, pid_t machine, int serial, int output)
       : files_pid_(files), machine_pid_(machine), serial_(serial), output_(output) {}
 
-  pid_t files_pid_;  // -1: it has ended, and was waited for
-  pid_t machine_pid_;
-  int serial_;
+  const pid_t files_pid_;
+  const pid_t machine_pid_;
+  const int serial_;
   int output_;
   std::string said_;
 };

@@ -6,13 +6,8 @@
 //
 // Linked statically.
 //
-//   argv: HOSTNAME, MEMORY in bytes and PROCESSES for the run, PATIENCE in milliseconds, "--",
-//   virtiofsd's command, "--", QEMU's command. stdin: the socket to the backend; stderr: for
-//   complaints.
-//
-// A guest from which nothing is heard within PATIENCE is given up, and another machine is started,
-// which gets twice the time, and so on, until the backend loses its own patience. 0: as long as it
-// takes.
+//   argv: HOSTNAME, MEMORY in bytes and PROCESSES for the run, "--", virtiofsd's command, "--",
+//   QEMU's command. stdin: the socket to the backend; stderr: for complaints.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +27,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,64 +61,54 @@ using contree::VmStreamNumber;
 constexpr int kBackend = 3;
 // While so much waits for the guest, the backend waits too.
 constexpr size_t kEnoughUnsent = 1024 * 1024;
-constexpr int64_t kLongestWait = 3'600'000;
 
 // `said`: by the machine; anything may be in it.
-void Complain(const std::string& what, std::string_view said) {
+[[noreturn]] void End(const std::string& what, std::string_view said = {}) {
   fprintf(stderr, "%s", what.c_str());
   if (!said.empty()) {
     fprintf(stderr, "; it said: ");
     for (const char c : said) fputc(c == '\n' || (c >= ' ' && c <= '~') ? c : '?', stderr);
   }
   fputc('\n', stderr);
-}
-
-[[noreturn]] void End(const std::string& what, std::string_view said = {}) {
-  Complain(what, said);
   _exit(1);
 }
 
 class Relay {
  public:
-  Relay(VmSetUp set_up, std::string hostname, int64_t patience, VmCommands commands)
+  // `signals`: a descriptor that hears SIGCHLD.
+  Relay(VmSetUp set_up, std::string hostname, int signals, VmMachine& machine)
       : set_up_(set_up),
         hostname_(std::move(hostname)),
-        commands_(std::move(commands)),
-        patience_(patience) {}
+        signals_(signals),
+        machine_(machine),
+        link_(VmLink::Side::kRelay, machine.serial()) {}
 
   [[noreturn]] void Run() {
-    sigset_t children;
-    sigemptyset(&children);
-    sigaddset(&children, SIGCHLD);
-    sigprocmask(SIG_SETMASK, &children, nullptr);
-    signals_ = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals_ < 0) End(std::string("the relay cannot hear signals: ") + strerror(errno));
-    StartMachine();
     while (true) {
-      if (MillisecondsToWait() == 0) StartAnotherMachine();
       std::vector<pollfd> polls;
-      link_->AppendTo(polls);
+      link_.AppendTo(polls);
       const size_t at = polls.size();
-      const bool hears = !is_done_ && link_->unsent() < kEnoughUnsent;
+      const bool hears = !is_done_ && link_.unsent() < kEnoughUnsent;
       polls.push_back({.fd = hears ? kBackend : -1, .events = POLLIN, .revents = 0});
-      polls.push_back({.fd = machine_->output(), .events = POLLIN, .revents = 0});
+      polls.push_back({.fd = machine_.output(), .events = POLLIN, .revents = 0});
       polls.push_back({.fd = is_done_ ? -1 : signals_, .events = POLLIN, .revents = 0});
       // Done: only what our own pipes take is still of interest.
       if (is_done_) polls[0].fd = -1;
-      const int found = poll(polls.data(), polls.size(), MillisecondsToWait());
-      if (found < 0 && errno != EINTR) End("the relay cannot poll");
-      if (found <= 0) continue;
-      if (polls[at + 1].revents != 0) machine_->HearOutput();
+      if (poll(polls.data(), polls.size(), -1) < 0) {
+        if (errno != EINTR) End("the relay cannot poll");
+        continue;
+      }
+      if (polls[at + 1].revents != 0) machine_.HearOutput();
       if (polls[at].revents != 0) HearBackend();
-      const bool goes_on = link_->Handle(
-          polls.data(), [this](const VmFrameHeader& header, std::string_view payload) {
+      const bool goes_on =
+          link_.Handle(polls.data(), [this](const VmFrameHeader& header, std::string_view payload) {
             return OnFrame(header, payload);
           });
       PassDelayed();
-      if (is_done_ && !link_->has_sinks()) Finish();
+      if (is_done_ && !link_.has_sinks()) Finish();
       if (is_done_) continue;
-      if (!goes_on && link_->broken()) {
-        End("the guest sent what its machine's relay does not take", machine_->said());
+      if (!goes_on && link_.broken()) {
+        End("the guest sent what its machine's relay does not take", machine_.said());
       }
       if (polls[at + 2].revents != 0 || !goes_on) HearSignals(goes_on);
     }
@@ -145,46 +129,15 @@ class Relay {
     uint64_t err_bytes;
   };
 
-  static int64_t Now() {
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-  }
-
-  // For the guest to say that it is ready; -1: without end.
-  int MillisecondsToWait() const {
-    if (is_ready_ || patience_ == 0) return -1;
-    return static_cast<int>(std::clamp(started_ + patience_ - Now(), int64_t{0}, kLongestWait));
-  }
-
-  void StartMachine() {
-    std::string error;
-    machine_ = VmMachine::Start(commands_, error);
-    if (machine_ == nullptr) End(error);
-    link_.emplace(VmLink::Side::kRelay, machine_->serial());
-    started_ = Now();
-  }
-
-  // Nothing was passed to the guest yet: the next one gets all of it.
-  void StartAnotherMachine() {
-    machine_->HearOutput();
-    Complain("a guest did not start in " + std::to_string(patience_) + " ms, and another does",
-             machine_->said());
-    link_.reset();
-    machine_.reset();
-    patience_ *= 2;
-    StartMachine();
-  }
-
   void HearSignals(bool goes_on) {
     signalfd_siginfo ignored;
     while (read(signals_, &ignored, sizeof ignored) > 0) {
     }
     if (!goes_on) usleep(50'000);  // it is about to end
-    const std::string ended = machine_->WhatEnded();
-    machine_->HearOutput();
-    if (!ended.empty()) End("the virtual machine has ended: " + ended, machine_->said());
-    if (!goes_on) End("the virtual machine has closed its serial port", machine_->said());
+    const std::string ended = machine_.WhatEnded();
+    machine_.HearOutput();
+    if (!ended.empty()) End("the virtual machine has ended: " + ended, machine_.said());
+    if (!goes_on) End("the virtual machine has closed its serial port", machine_.said());
   }
 
   // Frames of the backend, with the descriptors that come with their first byte: never read beyond
@@ -253,14 +206,14 @@ class Relay {
 
   // Streams follow the order to start their process: the guest forgets what it does not know.
   void Pass(const FromBackend& frame) {
-    link_->Send(VmFrameType::kControl, 0, frame.bytes);
+    link_.Send(VmFrameType::kControl, 0, frame.bytes);
     if (frame.descriptors[0] < 0) return;
     for (const int fd : frame.descriptors) {
       fcntl(fd, F_SETFL, O_NONBLOCK | (fcntl(fd, F_GETFL) & O_ACCMODE));
     }
-    link_->AddSource(VmStreamNumber(frame.starts, VmStream::kStdin), frame.descriptors[0]);
-    link_->AddSink(VmStreamNumber(frame.starts, VmStream::kStdout), frame.descriptors[1]);
-    link_->AddSink(VmStreamNumber(frame.starts, VmStream::kStderr), frame.descriptors[2]);
+    link_.AddSource(VmStreamNumber(frame.starts, VmStream::kStdin), frame.descriptors[0]);
+    link_.AddSink(VmStreamNumber(frame.starts, VmStream::kStdout), frame.descriptors[1]);
+    link_.AddSink(VmStreamNumber(frame.starts, VmStream::kStderr), frame.descriptors[2]);
   }
 
   // What comes from the guest, other than streams.
@@ -277,7 +230,7 @@ class Relay {
         if (!is_ready_ || payload.size() != sizeof limits_) return false;
         memcpy(&limits_, payload.data(), sizeof limits_);
         is_done_ = true;
-        link_->EndSinks();
+        link_.EndSinks();
         return true;
       case VmFrameType::kFailed:
         End("the guest does not start", payload);
@@ -292,7 +245,7 @@ class Relay {
     set_up_.realtime_nanoseconds = now.tv_sec * 1'000'000'000 + now.tv_nsec;
     std::string payload(reinterpret_cast<const char*>(&set_up_), sizeof set_up_);
     payload += hostname_;
-    link_->Send(VmFrameType::kSetUp, 0, payload);
+    link_.Send(VmFrameType::kSetUp, 0, payload);
     for (const FromBackend& frame : waiting_) Pass(frame);
     waiting_.clear();
   }
@@ -318,8 +271,8 @@ class Relay {
     delayed_.push_back(
         {.spid = reply.spid,
          .frame = std::string(frame),
-         .out_bytes = link_->Received(VmStreamNumber(reply.spid, VmStream::kStdout)),
-         .err_bytes = link_->Received(VmStreamNumber(reply.spid, VmStream::kStderr))});
+         .out_bytes = link_.Received(VmStreamNumber(reply.spid, VmStream::kStdout)),
+         .err_bytes = link_.Received(VmStreamNumber(reply.spid, VmStream::kStderr))});
     // No more than it has processes.
     return delayed_.size() <= 64 * 1024;
   }
@@ -327,8 +280,8 @@ class Relay {
   void PassDelayed() {
     while (!delayed_.empty()) {
       const Delayed& first = delayed_.front();
-      if (!link_->HasWritten(VmStreamNumber(first.spid, VmStream::kStdout), first.out_bytes) ||
-          !link_->HasWritten(VmStreamNumber(first.spid, VmStream::kStderr), first.err_bytes)) {
+      if (!link_.HasWritten(VmStreamNumber(first.spid, VmStream::kStdout), first.out_bytes) ||
+          !link_.HasWritten(VmStreamNumber(first.spid, VmStream::kStderr), first.err_bytes)) {
         return;
       }
       Tell(first.frame);
@@ -355,12 +308,9 @@ class Relay {
 
   VmSetUp set_up_;
   const std::string hostname_;
-  const VmCommands commands_;
-  int64_t patience_;  // milliseconds; 0: without end
-  int signals_ = -1;
-  int64_t started_ = 0;
-  std::unique_ptr<VmMachine> machine_;
-  std::optional<VmLink> link_;  // over the machine's serial port
+  const int signals_;
+  VmMachine& machine_;
+  VmLink link_;  // over the machine's serial port
   std::string heard_;
   int descriptors_[3] = {-1, -1, -1};
   std::vector<FromBackend> waiting_;  // until the guest is ready
@@ -376,7 +326,7 @@ class Relay {
 int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_DUMPABLE, 0);
-  if (argc < 8 || dup2(0, kBackend) < 0) return 1;
+  if (argc < 7 || dup2(0, kBackend) < 0) return 1;
   fcntl(kBackend, F_SETFD, FD_CLOEXEC);
   // virtiofsd holds a descriptor for each file that the guest knows.
   rlimit files;
@@ -387,10 +337,9 @@ int main(int argc, char** argv) {
   const VmSetUp set_up = {.realtime_nanoseconds = 0,
                           .memory_bytes = strtoll(argv[2], nullptr, 10),
                           .processes = strtoll(argv[3], nullptr, 10)};
-  const int64_t patience = strtoll(argv[4], nullptr, 10);
   VmCommands commands;
   std::vector<char*>* command = nullptr;
-  for (int i = 5; i < argc; ++i) {
+  for (int i = 4; i < argc; ++i) {
     if (strcmp(argv[i], "--") == 0) {
       command = command == nullptr ? &commands.files : &commands.machine;
     } else if (command != nullptr) {
@@ -400,5 +349,15 @@ int main(int argc, char** argv) {
   if (commands.files.empty() || commands.machine.empty()) return 1;
   commands.files.push_back(nullptr);
   commands.machine.push_back(nullptr);
-  Relay(set_up, argv[1], patience, std::move(commands)).Run();
+  // Before there are children.
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  sigprocmask(SIG_SETMASK, &children, nullptr);
+  const int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0) End(std::string("the relay cannot hear signals: ") + strerror(errno));
+  std::string error;
+  const std::unique_ptr<VmMachine> machine = VmMachine::Start(commands, error);
+  if (machine == nullptr) End(error);
+  Relay(set_up, argv[1], signals, *machine).Run();
 }
