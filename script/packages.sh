@@ -14,9 +14,8 @@ RUN_PACKAGES=(bubblewrap busybox-static ca-certificates libslirp0 uidmap)
 # What script/bench loads servers with and compares them to.
 BENCH_PACKAGES=(git openssl wrk)
 # What tests and benchmarks compare and play with.
-TEST_PACKAGES=(buildah chromium docker-registry mmdebstrap runsc skopeo sqlite3)
-# What tests of virtual machines start, and a kernel for them, see ensure_vm_kernel.
-VM_PACKAGES=(qemu-system-x86)
+TEST_PACKAGES=(buildah chromium docker-registry mmdebstrap qemu-system-x86 runsc skopeo sqlite3)
+# The kernel that virtual machines boot, see ensure_vm_kernel.
 VM_KERNEL_PACKAGE=linux-image-cloud-amd64
 # What packages from npm are installed with, unless the machine has an npm already.
 NPM_PACKAGES=(nodejs npm)

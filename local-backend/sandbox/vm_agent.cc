@@ -46,7 +46,6 @@ using contree::FrameHeader;
 using contree::FrameType;
 using contree::kMainProcess;
 using contree::kMaxVmFailure;
-using contree::kMaxVmSpid;
 using contree::LimitsReply;
 using contree::StartRequest;
 using contree::VmFrameHeader;

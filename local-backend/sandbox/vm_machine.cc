@@ -111,7 +111,7 @@ std::unique_ptr<VmMachine> VmMachine::Start(const VmCommands& commands, std::str
   fcntl(serial.get(), F_SETFL, O_RDWR | O_NONBLOCK);
   // virtiofsd takes the descriptor of a socket that listens; the connection waits there for it.
   sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
-  strcpy(address.sun_path, kFilesSocket);
+  memcpy(address.sun_path, kFilesSocket, sizeof kFilesSocket);
   const auto* const to = reinterpret_cast<const sockaddr*>(&address);
   const Descriptor listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const Descriptor connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -245,8 +245,8 @@ int main(int argc, char** argv) {
     header.msg_controllen = sizeof control;
     const ssize_t size = recvmsg(kZygoteSocket, &header, MSG_CMSG_CLOEXEC);
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return 0;  // the backend is gone
-    int attached[kMaxDescriptors];
+    if (size <= 0) return 0;             // the backend is gone
+    int attached[kMaxDescriptors] = {};  // as many as Serve asks for, or it refuses
     int count = 0;
     const cmsghdr* rights = CMSG_FIRSTHDR(&header);
     if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS) {
