@@ -1,6 +1,7 @@
 #include "contree-service/cache/upload_index.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -50,7 +51,7 @@ class Platform {
     }
     return page;
   }
-  std::vector<std::string> TakeAsked() { return std::move(asked_); }
+  std::vector<std::string> TakeAsked() { return std::exchange(asked_, {}); }
 
  private:
   bool says_when_ = true;

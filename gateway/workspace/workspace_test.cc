@@ -82,7 +82,8 @@ TEST_F(WorkspaceTest, OneThingHasOneName) {
 }
 
 TEST_F(WorkspaceTest, ATildeIsTheHomeOfTheUser) {
-  const std::string before = getenv("HOME") == nullptr ? "" : getenv("HOME");
+  const char* const home = getenv("HOME");
+  const std::string before = home == nullptr ? "" : home;
   setenv("HOME", root_.c_str(), 1);
   const Workspace workspace = Workspace::OfUser();
   EXPECT_OK(workspace.OpenSource("~/inside.txt"));

@@ -47,9 +47,11 @@ std::string ReadIfThere(const std::string& path) {
   return ReadFile(path, kMaxSmallFile).value_or("");
 }
 
+constexpr char kCannotBeIsolated[] = "commands cannot be isolated: ";
+
 // "commands cannot be isolated: WHAT; REMEDY", as the backend says it.
 Check FailedAsTheBackendSays(const std::string& name, absl::string_view message) {
-  absl::ConsumePrefix(&message, "commands cannot be isolated: ");
+  absl::ConsumePrefix(&message, kCannotBeIsolated);
   const size_t semicolon = message.find("; ");
   if (semicolon == absl::string_view::npos) {
     return {.name = name, .state = State::kFailed, .detail = std::string(message)};
@@ -211,7 +213,7 @@ Check CheckVirtualMachines(const std::string& kernel_path) {
                                                  : kernel.status();
   return {.name = name,
           .state = State::kFailed,
-          .detail = std::string(status.message()),
+          .detail = std::string(absl::StripPrefix(status.message(), kCannotBeIsolated)),
           .remedy = !kernel_path.empty() && !kernel.ok()
                         ? "give --vm-kernel a bzImage that this user may read"
                     : kernel.ok() ? "sudo apt-get install --no-install-recommends qemu-system-x86"
