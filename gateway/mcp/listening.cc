@@ -53,7 +53,7 @@ absl::StatusOr<std::unique_ptr<Listening>> Listening::Begin(const ResourceRegist
                                                             const RequestId& id,
                                                             const Message& request,
                                                             const CallContext& context,
-                                                            NotificationSink sink) {
+                                                            const NotificationSink& sink) {
   absl::StatusOr<std::vector<std::string>> uris = ReadFilter(request.params());
   if (!uris.ok()) return uris.status();
   std::unique_ptr<Listening> listening(new Listening(resources, id, sink));

@@ -28,7 +28,7 @@ class Listening {
                                                           const RequestId& id,
                                                           const Message& request,
                                                           const CallContext& context,
-                                                          NotificationSink sink);
+                                                          const NotificationSink& sink);
 
   // The answer that ends it, when the server does.
   std::string EndAnswer() const;

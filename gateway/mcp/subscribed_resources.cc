@@ -57,7 +57,7 @@ class SubscribedResources::Outlet {
 };
 
 SubscribedResources::SubscribedResources(const ResourceRegistry& resources, NotificationSink sink,
-                                         std::string subscription_id_json)
+                                         const std::string& subscription_id_json)
     : resources_(resources),
       outlet_(std::make_shared<Outlet>(std::move(sink), subscription_id_json)) {}
 

@@ -23,7 +23,7 @@ class SubscribedResources {
   // `resources` must outlive it. `sink` takes notifications/resources/updated, from any thread.
   // `subscription_id_json` (empty: none) goes into the _meta of each.
   SubscribedResources(const ResourceRegistry& resources, NotificationSink sink,
-                      std::string subscription_id_json = "");
+                      const std::string& subscription_id_json = "");
   ~SubscribedResources();
   SubscribedResources(const SubscribedResources&) = delete;
   SubscribedResources& operator=(const SubscribedResources&) = delete;

@@ -134,7 +134,7 @@ std::shared_ptr<const Tree> MakeTree(
     digest.Update(directory->path);
     digest.Update(absl::string_view("\0", 1));
     digest.Update(directory->digest);
-    tree->directories.push_back(directory);
+    tree->directories.push_back(std::move(directory));
   }
   tree->digest = digest.Finish();
   tree->root = std::move(root);

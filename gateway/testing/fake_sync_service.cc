@@ -29,8 +29,8 @@ class FakeSyncCall {
     SyncResponse need;
     need.mutable_need_directories();
     stream_.Write(need);
-    if (const grpc::Status status = ReadDirectories(); !status.ok()) return status;
-    if (const grpc::Status status = ReadListings(); !status.ok()) return status;
+    if (grpc::Status status = ReadDirectories(); !status.ok()) return status;
+    if (grpc::Status status = ReadListings(); !status.ok()) return status;
     {
       absl::MutexLock lock(&service_.mutex_);
       if (!service_.failure_.ok()) return std::exchange(service_.failure_, grpc::Status::OK);
@@ -38,9 +38,9 @@ class FakeSyncCall {
     AskForHashes();
     while (!to_hash_.empty() || !to_send_.empty()) {
       if (!Next()) return OutOfOrder("hashes or contents");
-      const grpc::Status status = request_.has_hashed()     ? TakeHashes()
-                                  : request_.has_contents() ? TakeContents()
-                                                            : OutOfOrder("hashes or contents");
+      grpc::Status status = request_.has_hashed()     ? TakeHashes()
+                            : request_.has_contents() ? TakeContents()
+                                                      : OutOfOrder("hashes or contents");
       if (!status.ok()) return status;
     }
     Finish();

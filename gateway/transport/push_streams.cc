@@ -157,7 +157,7 @@ void PushStreams::Open(HttpSessions::Found session, HttpExchange& exchange) {
     push->Write(": open\n\n");  // from now on nothing is missed
     return std::unique_ptr<Listening>();
   };
-  stream->after = [this, session] {
+  stream->after = [this, session = std::move(session)] {
     if (session.session->has_subscriptions()) sessions_.Keep(session);
   };
   Respond(stream, exchange);

@@ -40,7 +40,7 @@ std::string Read(const std::string& path) {
 // An image with busybox and the attacks.
 std::string AttackLayer() {
   static const std::string layer = [] {
-    const std::string path = NewTestDirectory();
+    std::string path = NewTestDirectory();
     std::ofstream file(path + "/attack", std::ios::binary);
     file << EscapeAttacksBytes();
     file.close();

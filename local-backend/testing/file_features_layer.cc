@@ -19,7 +19,7 @@ namespace contree {
 
 std::string FileFeaturesLayer() {
   static const std::string layer = [] {
-    const std::string path = NewTestDirectory();
+    std::string path = NewTestDirectory();
     const std::string program = path + "/features";
     std::ofstream(program, std::ios::binary)
         .write(
