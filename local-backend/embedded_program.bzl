@@ -3,7 +3,9 @@
 # Where sandboxes hold nothing of ours: no exceptions, no type information, nothing that is not called.
 SMALL = ["-Os", "-fno-exceptions", "-fno-rtti", "-ffunction-sections"]
 
-def embedded_program(name, srcs, hdrs = [], libraries = [], copts = SMALL, linkopts = ["-static", "-Wl,--gc-sections"], testonly = False):
+STATIC = ["-static", "-Wl,--gc-sections"]
+
+def embedded_program(name, srcs, hdrs = [], libraries = [], copts = SMALL, linkopts = STATIC, testonly = False):
     """Makes the object NAME.o with the symbols _binary_NAME_start and _binary_NAME_end around a program.
 
     A genrule of its own, as the program runs where no sanitizer's runtime does. It sees no library of ours but what is

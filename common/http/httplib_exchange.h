@@ -32,8 +32,8 @@ struct HttpServing {
 
 class HttplibExchange final : public HttpExchange {
  public:
-  // `reader` is null for methods that have no body. `stopping` ends streams. All outlive it, and
-  // but for `reader` what it answers with, too.
+  // `reader` is null for methods that have no body. `stopping` ends streams. All outlive it; all
+  // but `reader` outlive the streams it answers with.
   HttplibExchange(const httplib::Request& request, httplib::Response& response,
                   const httplib::ContentReader* reader, HttpServing& serving,
                   const std::atomic<bool>& stopping, bool compress);

@@ -105,8 +105,8 @@ class ImageStore {
  public:
   // Opens or makes the store in `directory`, and removes what an earlier process left: what its
   // runs wrote, and layers that no row came to name. `budget`, if any, is asked before a run or a
-  // layer begins, and outlives this. DataLoss, FailedPrecondition and others: images.db cannot be
-  // used.
+  // layer begins, and outlives this. FailedPrecondition: the file system keeps no extended
+  // attributes. That, DataLoss and others: images.db cannot be used.
   static absl::StatusOr<std::unique_ptr<ImageStore>> Open(const std::string& directory,
                                                           DiskBudget* budget = nullptr);
   ~ImageStore();

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "local-backend/sandbox/vm_link_protocol.h"
 
 namespace contree {
@@ -24,28 +26,11 @@ constexpr size_t kMaxSaid = 2048;
 // How long QEMU may take to end after virtiofsd.
 constexpr int kEndMilliseconds = 1000;
 
-// A descriptor above those that children find by number. Closes what it gets.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 20)) {
-    if (fd >= 0) close(fd);
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-  int Release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-
- private:
-  int fd_;
-};
+// The same above the descriptors that children find by number.
+UniqueFd Above(int fd) {
+  const UniqueFd given(fd);
+  return UniqueFd(fcntl(given.get(), F_DUPFD_CLOEXEC, 20));
+}
 
 // What a child finds open.
 struct ChildFiles {
@@ -96,15 +81,15 @@ std::unique_ptr<VmMachine> VmMachine::Start(const VmCommands& commands, std::str
   };
   int output_pair[2];
   if (pipe2(output_pair, O_CLOEXEC) != 0) return failed("the relay cannot make a pipe");
-  Descriptor output(output_pair[0]);
-  const Descriptor output_end(output_pair[1]);
+  UniqueFd output = Above(output_pair[0]);
+  const UniqueFd output_end = Above(output_pair[1]);
   int serial_pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, serial_pair) != 0) {
     return failed("the relay cannot make a serial port");
   }
-  Descriptor serial(serial_pair[0]);
-  const Descriptor serial_end(serial_pair[1]);
-  if (output.get() < 0 || output_end.get() < 0 || serial.get() < 0 || serial_end.get() < 0) {
+  UniqueFd serial = Above(serial_pair[0]);
+  const UniqueFd serial_end = Above(serial_pair[1]);
+  if (!output.is_open() || !output_end.is_open() || !serial.is_open() || !serial_end.is_open()) {
     return failed("the relay cannot copy a descriptor");
   }
   fcntl(output.get(), F_SETFL, O_RDONLY | O_NONBLOCK);
@@ -113,8 +98,8 @@ std::unique_ptr<VmMachine> VmMachine::Start(const VmCommands& commands, std::str
   sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
   memcpy(address.sun_path, kFilesSocket, sizeof kFilesSocket);
   const auto* const to = reinterpret_cast<const sockaddr*>(&address);
-  const Descriptor listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Descriptor connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd listener = Above(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd connection = Above(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (bind(listener.get(), to, sizeof address) != 0 || listen(listener.get(), 1) != 0 ||
       connect(connection.get(), to, sizeof address) != 0) {
     return failed("the relay cannot make a socket");
@@ -128,21 +113,18 @@ std::unique_ptr<VmMachine> VmMachine::Start(const VmCommands& commands, std::str
       {.output = output_end.get(), .numbered = connection.get(), .serial = serial_end.get()}, true);
   if (machine < 0) return failed("the relay cannot fork");
   return std::unique_ptr<VmMachine>(
-      new VmMachine(files, machine, serial.Release(), output.Release()));
+      new VmMachine(files, machine, std::move(serial), std::move(output)));
 }
 
 void VmMachine::HearOutput() {
-  if (output_ < 0) return;
+  if (!output_.is_open()) return;
   char bytes[4096];
   ssize_t got;
-  while ((got = read(output_, bytes, sizeof bytes)) > 0) {
+  while ((got = read(output_.get(), bytes, sizeof bytes)) > 0) {
     said_.append(bytes, static_cast<size_t>(got));
     if (said_.size() > kMaxSaid) said_.erase(0, said_.size() - kMaxSaid);
   }
-  if (got == 0) {
-    close(output_);
-    output_ = -1;
-  }
+  if (got == 0) output_.Reset();
 }
 
 std::string VmMachine::WhatEnded() {

@@ -9,7 +9,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "common/files/unique_fd.h"
 
 namespace contree {
 
@@ -28,9 +31,9 @@ class VmMachine {
   VmMachine& operator=(const VmMachine&) = delete;
 
   // Our end of the serial port, which does not block.
-  int serial() const { return serial_; }
+  int serial() const { return serial_.get(); }
   // What both programs and the guest's kernel say; -1 once it has ended.
-  int output() const { return output_; }
+  int output() const { return output_.get(); }
   // Reads that, and keeps the end of it. It may hold anything.
   void HearOutput();
   const std::string& said() const { return said_; }
@@ -40,13 +43,16 @@ class VmMachine {
   std::string WhatEnded();
 
  private:
-  VmMachine(pid_t files, pid_t machine, int serial, int output)
-      : files_pid_(files), machine_pid_(machine), serial_(serial), output_(output) {}
+  VmMachine(pid_t files, pid_t machine, UniqueFd serial, UniqueFd output)
+      : files_pid_(files),
+        machine_pid_(machine),
+        serial_(std::move(serial)),
+        output_(std::move(output)) {}
 
   const pid_t files_pid_;
   const pid_t machine_pid_;
-  const int serial_;
-  int output_;
+  const UniqueFd serial_;
+  UniqueFd output_;
   std::string said_;
 };
 

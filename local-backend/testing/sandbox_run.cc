@@ -1,10 +1,10 @@
 #include "local-backend/testing/sandbox_run.h"
 
+#include <cstddef>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/files/state_directory.h"
 #include "local-backend/testing/namespace_test_main.h"
 
 namespace contree {
@@ -26,9 +26,8 @@ SandboxRun RunSandbox(SandboxLauncher& launcher, const SandboxSpec& spec, const 
 }
 
 std::string FileContent(const std::string& path) {
-  std::ostringstream content;
-  content << std::ifstream(path).rdbuf();
-  return content.str();
+  constexpr size_t kMaxFile = size_t{64} << 20;
+  return ReadFile(path, kMaxFile).value_or("");
 }
 
 std::vector<std::string> EntryNames(const std::string& directory) {

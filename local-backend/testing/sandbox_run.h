@@ -26,7 +26,7 @@ SandboxSpec TestShell(const std::string& script);
 SandboxRun RunSandbox(SandboxLauncher& launcher, const SandboxSpec& spec,
                       const CancelEvent& cancel = CancelEvent(), const SandboxEvents& events = {});
 
-// Of a file; empty where there is none.
+// Of a file of 64 MiB at most; empty where there is none.
 std::string FileContent(const std::string& path);
 
 // The names in a directory, in no order.
