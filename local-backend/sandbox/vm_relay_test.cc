@@ -46,7 +46,8 @@ struct Outcome {
   std::string control;  // to the backend
 };
 
-// Runs the relay with a shell in the place of QEMU, to its end. `from_backend` is sent at once.
+// Runs the relay with a shell in the place of QEMU, to its end. `from_backend` waits
+// for it when it starts.
 Outcome RunRelay(const std::string& machine, const std::string& from_backend = "") {
   auto relay = MakeVmRelayFile();
   const auto bubblewrap = FindBubblewrap("bwrap");
@@ -56,6 +57,8 @@ Outcome RunRelay(const std::string& machine, const std::string& from_backend = "
   int said[2];
   EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), 0);
   EXPECT_EQ(pipe(said), 0);
+  EXPECT_EQ(send(control[0], from_backend.data(), from_backend.size(), 0),
+            static_cast<ssize_t>(from_backend.size()));
   const pid_t child = fork();
   if (child == 0) {
     dup2(control[1], 0);
@@ -97,8 +100,6 @@ Outcome RunRelay(const std::string& machine, const std::string& from_backend = "
   }
   close(control[1]);
   close(said[1]);
-  EXPECT_EQ(send(control[0], from_backend.data(), from_backend.size(), 0),
-            static_cast<ssize_t>(from_backend.size()));
   Outcome outcome;
   char bytes[4096];
   ssize_t got;
@@ -185,7 +186,7 @@ TEST(VmRelayTest, TheEndIsToldWithWhatWasReached) {
                 std::string(reinterpret_cast<const char*>(&limits), sizeof limits));
 }
 
-TEST(VmRelayTest, WhatTheBackendSaysReachesAGuestThatIsReadyLater) {
+TEST(VmRelayTest, WhatTheBackendSaidBeforeReachesAGuestThatIsReady) {
   const SignalRequest request = {.spid = 0x51, .signal = 15};
   const FrameHeader header = {.type = FrameType::kSignal, .size = sizeof request};
   const std::string frame = std::string(reinterpret_cast<const char*>(&header), sizeof header) +
@@ -193,8 +194,8 @@ TEST(VmRelayTest, WhatTheBackendSaysReachesAGuestThatIsReadyLater) {
   const size_t before = sizeof(VmFrameHeader) + sizeof(VmSetUp) + strlen("box") +
                         sizeof(VmFrameHeader) + sizeof header;
   const Outcome outcome =
-      RunRelay(absl::StrCat("sleep 0.3; ", Send(Ready()), "head -c ", before + sizeof request,
-                            " <&10 | tail -c ", sizeof request, " | od -An -tx1; exit 3"),
+      RunRelay(absl::StrCat(Send(Ready()), "head -c ", before + sizeof request, " <&10 | tail -c ",
+                            sizeof request, " | od -An -tx1; exit 3"),
                frame);
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.said, HasSubstr("51 00 00 00 0f 00 00 00"));
